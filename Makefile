@@ -1,0 +1,120 @@
+# Each target sets up what it needs; nothing is installed outside $(VENV) and $(VENV_TSAN).
+#
+#   make demo     a bounded queue between real threads, built from futex words
+#   make test     the test suite
+#   make stress   the long campaign
+#   make tsan     the stress tests under the thread sanitizer
+#   make bench    the benchmarks
+#   make lint     ruff, cython-lint, mypy, stubtest
+#   make clean    remove environments and caches
+#
+# Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_TSAN ?= .venv-tsan
+# Factors on the rounds of every stress test.
+STRESS ?= 20
+TSAN_STRESS ?= 1
+DEMO_ARGS ?=
+TEST_ARGS ?=
+BENCH_ARGS ?=
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.PHONY: demo test stress tsan bench lint clean
+
+# The build must find the environment's meson, ninja and cython, whatever else is installed.
+venv := $(abspath $(VENV))
+venv_tsan := $(abspath $(VENV_TSAN))
+in_venv = PATH="$(venv)/bin:$$PATH"
+in_tsan = PATH="$(venv_tsan)/bin:$$PATH"
+
+files_of = $(shell find $(1) -type f -not -path '*/__pycache__/*')
+package_files := meson.build pyproject.toml README.md LICENSE $(wildcard meson.options) $(call files_of,src)
+pip := python -m pip install --quiet
+pip_build := $(pip) --no-build-isolation --no-deps --force-reinstall
+tsan_build := -Csetup-args=-Db_sanitize=thread -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
+
+demo: $(venv)/.package $(venv)/.group-demo
+	@$(in_venv) python -m pyfutex demo queue $(DEMO_ARGS)
+
+test: $(venv)/.tests-native $(venv)/.group-test
+	$(in_venv) python -m pytest $(TEST_ARGS)
+
+stress: $(venv)/.tests-native $(venv)/.group-test
+	$(in_venv) PYFUTEX_STRESS=$(STRESS) python -m pytest tests/stress $(TEST_ARGS)
+
+bench: $(venv)/.bench-native $(venv)/.group-bench
+	$(in_venv) python -m pytest bench $(BENCH_ARGS)
+
+lint: $(venv)/.package $(venv)/.group-lint
+	$(in_venv) ruff check .
+	$(in_venv) ruff format --check .
+	$(in_venv) cython-lint src tests bench
+	$(in_venv) mypy
+	$(in_venv) stubtest --allowlist .ci/stubtest-allowlist pyfutex
+
+clean:
+	rm -rf $(venv) $(venv_tsan) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Environments. A stamp inside says what one already holds.
+$(venv)/.made $(venv_tsan)/.made:
+	@echo "making $(@D)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pyfutex needs Python 3.11 or later")'
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/$(pip) --upgrade 'pip>=25.1'
+	@touch $@
+
+$(venv)/.group-%: $(venv)/.made pyproject.toml
+	@echo "installing what pyproject.toml lists under '$*'"
+	@$(in_venv) $(pip) --group $*
+	@touch $@
+
+$(venv_tsan)/.group-%: $(venv_tsan)/.made pyproject.toml
+	@echo "installing what pyproject.toml lists under '$*'"
+	@$(in_tsan) $(pip) --group $*
+	@touch $@
+
+# The package, and the Cython modules that the tests and the benchmarks build against the installed package.
+# The stamp bears the time when the build began, so that an edit made meanwhile is built the next time.
+$(venv)/.package: $(venv)/.group-build $(package_files)
+	@echo "building pyfutex"
+	@touch $@.begun
+	@$(in_venv) $(pip_build) -Cbuild-dir=$(@D)/build/package .
+	@mv $@.begun $@
+
+$(venv)/.tests-native: $(venv)/.package $(call files_of,tests/native)
+	@echo "building tests/native"
+	@touch $@.begun
+	@$(in_venv) $(pip_build) -Cbuild-dir=$(@D)/build/tests ./tests/native
+	@mv $@.begun $@
+
+$(venv)/.bench-native: $(venv)/.package $(call files_of,bench/native)
+	@echo "building bench/native"
+	@touch $@.begun
+	@$(in_venv) $(pip_build) -Cbuild-dir=$(@D)/build/bench ./bench/native
+	@mv $@.begun $@
+
+$(venv_tsan)/.package: $(venv_tsan)/.group-build $(package_files)
+	@echo "building pyfutex for the thread sanitizer"
+	@touch $@.begun
+	@$(in_tsan) $(pip_build) $(tsan_build) -Csetup-args=-Dline_directives=true -Cbuild-dir=$(@D)/build/package .
+	@mv $@.begun $@
+
+$(venv_tsan)/.tests-native: $(venv_tsan)/.package $(call files_of,tests/native)
+	@echo "building tests/native for the thread sanitizer"
+	@touch $@.begun
+	@$(in_tsan) $(pip_build) $(tsan_build) -Cbuild-dir=$(@D)/build/tests ./tests/native
+	@mv $@.begun $@
+
+# The sanitizer works on a stock interpreter: it sees the sections that run without the GIL, where the engine lives.
+# Its runtime must be loaded first, and with many random mmap bits it needs address randomisation off. pytest leaves
+# descriptor 2 alone, on which a report appears before it ends the process.
+tsan: $(venv_tsan)/.tests-native $(venv_tsan)/.group-test
+	@runtime=$$($(CC) -print-file-name=libtsan.so); \
+	test -f "$$runtime" || { echo "make tsan: $(CC) has no libtsan.so" >&2; exit 1; }; \
+	fixed=$$(setarch "$$(uname -m)" -R true 2>/dev/null && echo setarch "$$(uname -m)" -R); \
+	set -x; PYFUTEX_STRESS=$(TSAN_STRESS) TSAN_OPTIONS="halt_on_error=1 $$TSAN_OPTIONS" LD_PRELOAD="$$runtime" \
+	$$fixed $(venv_tsan)/bin/python -m pytest tests/stress --capture=sys -x $(TEST_ARGS)

@@ -1,0 +1,1 @@
+"""Floors of the pyfutex benchmarks: empty methods, minimal C loops, and loops over the engine without the GIL."""

@@ -1,0 +1,21 @@
+"""The report of limits runs from end to end. No figure is judged here: that takes minutes and a quiet machine."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_smoke_report_has_every_subject(tmp_path: Path) -> None:
+    """Each subject yields rows, and the JSON holds them all."""
+    report = tmp_path / "limits.json"
+    assert limits.main(["--smoke", "--json", str(report)]) == 0
+    found = json.loads(report.read_text())
+    groups = {row["group"] for row in found["limits"]}
+    assert {limits.SUBJECTS[name].GROUP for name in ("calls", "loops", "crowd", "growth", "sizes")} <= groups
+    assert all(row["best"] == row["best"] for row in found["limits"])

@@ -1,0 +1,46 @@
+"""``python -m pyfutex``: the demos, the queue demo if none is named."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from pyfutex.demo import queue
+
+DEFAULT = ("demo", "queue")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` names.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process if left out. With none, the queue demo runs.
+
+    Returns
+    -------
+    int
+        The exit status: 0 if all is well, 1 if a check failed, 130 if interrupted.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    options = _parser().parse_args(arguments or DEFAULT)
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pyfutex", description="The futex manager at work.")
+    parser.add_argument("--version", action="version", version=f"pyfutex {version('pyfutex')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    demos = commands.add_parser("demo", help="run a demo").add_subparsers(metavar="NAME", required=True)
+    queue.add_arguments(demos.add_parser("queue", help="a bounded queue over futex words"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

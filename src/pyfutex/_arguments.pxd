@@ -1,0 +1,62 @@
+"""Python arguments to C: integers through __index__, counts, bitsets, deadlines. The only conversions that the API uses.
+
+Cython's own would take 1.5 for 1 and refuse __index__.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._core.atomic cimport likely
+from pyfutex._core.clock cimport Deadline
+from pyfutex._core.target cimport BY_MEMORY, IS_PRIVATE, IS_SHARED
+
+
+cdef extern from "_arguments.h":
+    bint small_int "pf_small_int" (object o, uint64_t *value)
+
+
+# TypeError for what is no integer, OverflowError outside 0 .. 2**64 - 1 or `limit`.
+cdef int convert_u64(object o, uint64_t limit, uint64_t *value) except -1
+# As an address: 1 for an integer that no address can be (negative, or beyond 64 bits); the caller says EFAULT.
+cdef int convert_address(object o, uint64_t *value) except -1
+# A count of waiters: InvalidArgument if negative, at most 0x7FFFFFFF (as good as all).
+cdef int convert_count(object o, uint32_t *value) except -1
+# An operand of modular arithmetic: any integer, modulo 2**64.
+cdef int convert_modulo(object o, uint64_t *value) except -1
+# When a wait ends. `timeout`: relative seconds or None; `deadline`: seconds on `clock` or None; not both.
+# ValueError: negative or NaN; OverflowError: too large; InvalidArgument: another clock.
+cdef int convert_deadline(object timeout, object deadline, object clock, Deadline *value) except -1
+
+
+cdef inline int as_u32(object o, uint32_t *value) except -1:
+    cdef uint64_t wide
+    if not small_int(o, &wide):
+        convert_u64(o, 0xFFFFFFFF, &wide)
+    value[0] = <uint32_t> wide
+    return 0
+
+
+cdef inline int as_address(object o, uint64_t *value) except -1:
+    if likely(small_int(o, value)):
+        return 0
+    return convert_address(o, value)
+
+
+cdef inline int as_count(object o, uint32_t *value) except -1:
+    cdef uint64_t wide
+    if likely(small_int(o, &wide)):     # one digit: below 2**30
+        value[0] = <uint32_t> wide
+        return 0
+    return convert_count(o, value)
+
+
+cdef inline int as_modulo(object o, uint64_t *value) except -1:
+    if likely(small_int(o, value)):
+        return 0
+    return convert_modulo(o, value)
+
+
+cdef inline int as_sharing(object private) except -1:
+    # `private=` of the operations; a value of the enum Sharing.
+    if private is None:
+        return BY_MEMORY
+    return IS_PRIVATE if private else IS_SHARED

@@ -1,0 +1,25 @@
+"""The operations that put the calling thread to sleep: GIL, signals, deadlines.
+
+A thread sleeps with its waiter on its C stack and the GIL released. It is never attached while that waiter is queued: on
+a signal it leaves the queue first. If a waker had taken it by then, the wait returns WOKEN and the signal stays pending;
+else the handlers run, and unless one raised, the wait starts over with the same deadline, as the kernel restarts a call.
+"""
+
+from libc.stdint cimport uint32_t
+
+from pyfutex._core.clock cimport Deadline
+from pyfutex._core.engine cimport CManager
+from pyfutex.target cimport Target
+
+
+# A WaitResult.
+cdef object block_wait(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
+                       Deadline until, int sharing)
+
+# Wake n on one word, then wait on another, giving the GIL up once: a WakeWait.
+cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake_addr, uint32_t n, Target mem2,
+                            object wait_addr, uint32_t val, Deadline until, int sharing)
+
+# True: acquired. False: the deadline passed.
+cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
+                          int sharing, object owner_alive)

@@ -1,0 +1,196 @@
+"""The operations that put the calling thread to sleep. The rules are in _blocking.pxd."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport uint32_t
+
+from pyfutex._calledtarget cimport called_lock_pi, called_prepare
+from pyfutex._core.atomic cimport cas_u32, load_acquire_u32
+from pyfutex._core.bucket cimport Taken, taken_init
+from pyfutex._core.clock cimport Deadline
+from pyfutex._core.engine cimport CManager, deliver_threads, engine_prepare, engine_sleep, engine_wake
+from pyfutex._core.key cimport Key as CKey
+from pyfutex._core.pi cimport Owner, engine_lock_pi
+from pyfutex._core.status cimport (
+    ATTACHED,
+    CONTENDED,
+    DETACHED,
+    INTERRUPTED,
+    MISMATCH,
+    OK,
+    OWNER_CHANGED,
+    Status,
+    TAKEN,
+    TIMED_OUT,
+    WAITING,
+)
+from pyfutex._core.target cimport READ, WRITE, Word, word_close
+from pyfutex._core.waiter cimport PI, PLAIN, THREAD, Waiter as CWaiter, waiter_init
+from pyfutex._delivery cimport deliver
+from pyfutex._errors cimport raise_status
+from pyfutex._owners cimport ask_for_owner
+from pyfutex._words cimport find_key, open_word
+from pyfutex.target cimport Target, is_called
+from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_sleep
+
+from pyfutex.results import WaitResult, WakeWait
+
+cdef object TIMEOUT = WaitResult.TIMEOUT
+cdef object WOKEN = WaitResult.WOKEN
+cdef object DIFFERED = WaitResult.MISMATCH
+
+
+cdef object sleep_on(Waiter w, Deadline until):
+    """Sleep on a queued object waiter and leave the queue in any case: WOKEN or TIMEOUT."""
+    try:
+        result = waiter_sleep(w, until)
+    except BaseException:
+        if waiter_cancel(w):
+            raise
+        return WOKEN        # taken before the handler raised: that counts, and its exception has had its say
+    if result is TIMEOUT and not waiter_cancel(w):
+        return WOKEN
+    return result
+
+
+cdef object wait_called(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
+                        Deadline until, int sharing):
+    # An object, not a C stack: Python code runs while it is queued.
+    cdef Waiter w = Waiter()
+    cdef CKey key
+    cdef Status status = find_key(mem, addr, sharing, READ, &key)
+    if status == OK:
+        status = called_prepare(manager, m, w, mem, addr, &key, val, bitset)
+    if status == MISMATCH:
+        return DIFFERED
+    if status != OK:
+        raise_status(status)
+    return sleep_on(w, until)
+
+
+cdef object block_wait(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
+                       Deadline until, int sharing):
+    cdef CWaiter w
+    cdef Word word
+    cdef Status status
+    if is_called(mem):
+        return wait_called(manager, m, mem, addr, val, bitset, until, sharing)
+    while True:
+        status = open_word(mem, addr, sharing, READ, &word)
+        if status != OK:
+            raise_status(status)
+        if load_acquire_u32(<uint32_t *> word.host) != val:
+            word_close(&word)
+            return DIFFERED
+        with nogil:
+            waiter_init(&w, PLAIN, THREAD, bitset, 0)
+            status = engine_prepare(m, &w, &word.key, <uint32_t *> word.host, val, DETACHED)
+            word_close(&word)
+            if status == OK:
+                status = engine_sleep(&w, until)
+        if status == TAKEN:
+            return WOKEN
+        if status == TIMED_OUT:
+            return TIMEOUT
+        if status == MISMATCH:
+            return DIFFERED
+        if status != INTERRUPTED:
+            raise_status(status)
+        PyErr_CheckSignals()
+
+
+cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake_addr, uint32_t n, Target mem2,
+                            object wait_addr, uint32_t val, Deadline until, int sharing):
+    cdef CKey wake_key
+    cdef Taken taken
+    cdef CWaiter w
+    cdef Word word
+    cdef Status status = find_key(mem, wake_addr, sharing, READ, &wake_key)
+    cdef Status woke = OK
+    cdef uint32_t woken
+    if status != OK:
+        raise_status(status)
+    # Whatever is wrong with the second address is found out before anybody is woken.
+    status = find_key(mem2, wait_addr, sharing, READ, &word.key)
+    if status != OK:
+        raise_status(status)
+    taken_init(&taken)
+    woke = engine_wake(m, &wake_key, n, 0xFFFFFFFF, &taken, ATTACHED)
+    if woke == CONTENDED:
+        with nogil:
+            woke = engine_wake(m, &wake_key, n, 0xFFFFFFFF, &taken, DETACHED)
+    woken = taken.n
+    if woke != OK or taken.n_objects or is_called(mem2):
+        # Python has to run before we may sleep.
+        deliver(&taken)
+        if woke != OK:
+            raise_status(woke, woken)
+        return WakeWait(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
+    status = open_word(mem2, wait_addr, sharing, READ, &word)
+    with nogil:
+        # Queue first, then wake: whoever is woken finds us queued. A refused wait wakes all the same.
+        if status == OK:
+            waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
+            status = engine_prepare(m, &w, &word.key, <uint32_t *> word.host, val, DETACHED)
+            word_close(&word)
+        deliver_threads(&taken)
+        if status == OK:
+            status = engine_sleep(&w, until)
+    if status == INTERRUPTED:
+        PyErr_CheckSignals()
+        return WakeWait(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
+    if status == TAKEN:
+        return WakeWait(woken, WOKEN)
+    if status == TIMED_OUT:
+        return WakeWait(woken, TIMEOUT)
+    if status != MISMATCH:
+        raise_status(status, woken)
+    return WakeWait(woken, DIFFERED)
+
+
+cdef object lock_pi_called(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
+                           int sharing, object owner_alive):
+    cdef Waiter w = Waiter()
+    cdef CKey key
+    cdef Status status = find_key(mem, addr, sharing, WRITE, &key)
+    if status == OK:
+        status = called_lock_pi(manager, m, w, mem, addr, &key, tid, owner_alive)
+    if status == OK:
+        return True
+    if status != WAITING:
+        raise_status(status)
+    return sleep_on(w, until) is WOKEN
+
+
+cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
+                          int sharing, object owner_alive):
+    cdef CWaiter w
+    cdef Word word
+    cdef Owner owner
+    cdef Status status
+    if is_called(mem):
+        return lock_pi_called(manager, m, mem, addr, tid, until, sharing, owner_alive)
+    while True:
+        owner.tid = 0
+        if owner_alive is not None:
+            ask_for_owner(mem, addr, sharing, tid, owner_alive, &owner)
+        status = open_word(mem, addr, sharing, WRITE, &word)
+        if status != OK:
+            raise_status(status)
+        if cas_u32(<uint32_t *> word.host, 0, tid):
+            # Free, and nobody waits: WAITERS would be set. What user space would have done by itself.
+            word_close(&word)
+            return True
+        with nogil:
+            waiter_init(&w, PI, THREAD, 0, tid)
+            status = engine_lock_pi(m, &w, &word.key, <uint32_t *> word.host, owner, False, DETACHED)
+            word_close(&word)
+            if status == WAITING:
+                status = engine_sleep(&w, until)
+        if status == OK or status == TAKEN:
+            return True
+        if status == TIMED_OUT:
+            return False
+        if status == INTERRUPTED:
+            PyErr_CheckSignals()
+        elif status != OWNER_CHANGED:
+            raise_status(status)

@@ -1,0 +1,234 @@
+"""The two-level queue. A bucket chains keys; the waiters of a key hang behind its first one.
+
+    Bucket.head -> head of key A -> head of key B -> NULL       through Waiter.chain
+                   | ring of A     | ring of B                  through Waiter.next / Waiter.prev, oldest first
+
+So finding a key costs the length of the chain (about one), whatever the number of waiters, and removing any waiter is
+O(1) but for the step to its predecessor in the chain.
+
+Every function here requires the bucket's lock, and leaves the count alone: the caller lets go of the lock with what the
+count has to fall by.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._core.atomic cimport store_relaxed_u32, store_release_u64
+from pyfutex._core.key cimport Key, key_equal
+from pyfutex._core.status cimport MISFIT, OK, Status
+from pyfutex._core.waiter cimport OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, WOKEN, Waiter
+from pyfutex._core.wordlock cimport ONE_KEY
+
+
+cdef struct Bucket:
+    uint32_t word       # atomic. Lock, LIVE, count: see wordlock.pxd
+    uint32_t padding
+    Waiter *head        # under the lock
+
+
+cdef struct Taken:
+    # Waiters that this thread has taken and not yet marked, oldest first, linked through Waiter.next.
+    Waiter *threads
+    Waiter **threads_end
+    Waiter *objects
+    Waiter **objects_end
+    uint32_t n_objects
+    uint32_t n
+
+
+cdef inline void taken_init(Taken *taken) noexcept nogil:
+    taken.threads = NULL
+    taken.threads_end = &taken.threads
+    taken.objects = NULL
+    taken.objects_end = &taken.objects
+    taken.n_objects = 0
+    taken.n = 0
+
+
+cdef inline Waiter **bucket_find(Bucket *b, const Key *key) noexcept nogil:
+    # The link that leads to the head of `key`; what it holds is NULL when nobody waits there.
+    cdef Waiter **link = &b.head
+    while link[0] != NULL and not key_equal(&link[0].key, key):
+        link = &link[0].chain
+    return link
+
+
+cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t location) noexcept nogil:
+    # Queue w behind the other waiters of its key; `link` is bucket_find's. Whether the key is new to the bucket.
+    cdef Waiter *head = link[0]
+    cdef bint is_new = head == NULL
+    if is_new:
+        w.next = w
+        w.prev = w
+        w.chain = NULL
+        link[0] = w
+    else:
+        w.next = head
+        w.prev = head.prev
+        head.prev.next = w
+        head.prev = w
+    if w.notify == OBJECT:
+        store_relaxed_u32(&w.phase, QUEUED)
+    # Release: pairs with the acquire load of wait_complete, on whatever thread.
+    store_release_u64(&w.location, location)
+    return is_new
+
+
+cdef inline bint bucket_unlink(Waiter **link, Waiter *w) noexcept nogil:
+    # Take w out of the ring whose head `link` holds. Whether its key is gone from the bucket.
+    cdef Waiter *head = link[0]
+    if w.next == w:
+        link[0] = w.chain
+        return True
+    w.prev.next = w.next
+    w.next.prev = w.prev
+    if w == head:
+        w.next.chain = w.chain
+        link[0] = w.next
+    return False
+
+
+cdef inline bint bucket_take(Waiter **link, Waiter *w, Taken *taken) noexcept nogil:
+    # Unlink w and make it this thread's own until it is marked. Whether its key is gone from the bucket.
+    cdef bint gone = bucket_unlink(link, w)
+    w.next = NULL
+    if w.notify == OBJECT:
+        store_relaxed_u32(&w.phase, WOKEN)
+        taken.objects_end[0] = w
+        taken.objects_end = &w.next
+        taken.n_objects += 1
+    else:
+        taken.threads_end[0] = w
+        taken.threads_end = &w.next
+    taken.n += 1
+    # Release: whoever reads 0 sees the phase. The memory is still ours: the owner waits for the mark.
+    store_release_u64(&w.location, 0)
+    return gone
+
+
+cdef inline Waiter *first_waiter(Waiter *head) noexcept nogil:
+    # The oldest waiter of a key that is no placeholder, or NULL.
+    cdef Waiter *w = head
+    while w.kind == PLACEHOLDER:
+        w = w.next
+        if w == head:
+            return NULL
+    return w
+
+
+cdef inline Status bucket_wake(Waiter **link, uint32_t n, uint32_t bitset, const Waiter *before, Taken *taken,
+                               uint32_t *lowered) noexcept nogil:
+    """Take the oldest n waiters of one key whose bitset meets `bitset`; `lowered` grows by ONE_KEY if none is left.
+
+    Only those that stand before `before`, unless that is NULL. MISFIT when the walk meets a PI waiter, whose bitset does not matter: what was taken before stays taken.
+    """
+    cdef Waiter *w = link[0]
+    cdef Waiter *last
+    cdef Waiter *next
+    if w == NULL:
+        return OK
+    last = w.prev
+    while n:
+        next = w.next
+        if w.kind == PI:
+            return MISFIT
+        if w == before:
+            break
+        if w.bitset & bitset:       # a placeholder's is 0
+            n -= 1
+            if bucket_take(link, w, taken):
+                lowered[0] += ONE_KEY
+        if w == last:
+            break
+        w = next
+    return OK
+
+
+cdef inline bint ring_cut(Waiter **link, Waiter *first, Waiter *last) noexcept nogil:
+    # Take the run first..last out of the ring whose head `link` holds. Whether its key is gone from the bucket.
+    cdef Waiter *head = link[0]
+    if first == head:
+        if last == head.prev:
+            link[0] = head.chain
+            return True
+        last.next.chain = head.chain
+        link[0] = last.next
+    first.prev.next = last.next
+    last.next.prev = first.prev
+    return False
+
+
+cdef inline void ring_append(Waiter **link, Waiter *first, Waiter *last) noexcept nogil:
+    # Put the run first..last behind the waiters of the key whose place `link` is.
+    cdef Waiter *head = link[0]
+    if head == NULL:
+        first.chain = NULL
+        first.prev = last
+        last.next = first
+        link[0] = first
+        return
+    first.prev = head.prev
+    last.next = head
+    head.prev.next = first
+    head.prev = last
+
+
+cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key *key2, uint64_t location, uint32_t n,
+                               const Waiter *before, uint32_t *moved, uint32_t *lowered, bint *is_new) noexcept nogil:
+    """Move the oldest n waiters of `key` to the tail of `key2`, in order, run by run between placeholders.
+
+    Each waiter is visited once. Stops at `before` and, with MISFIT, at a PI waiter. `lowered` grows by ONE_KEY when
+    `key` is gone from b; `is_new` becomes true when key2 was not queued in b2 before.
+    """
+    cdef Waiter **link = bucket_find(b, key)
+    cdef Waiter **link2
+    cdef Waiter *first = link[0]
+    cdef Waiter *tail
+    cdef Waiter *last
+    cdef Waiter *following
+    cdef bint at_end = first == NULL
+    if at_end:
+        return OK
+    tail = first.prev
+    while n and not at_end:
+        if first.kind == PI:
+            return MISFIT
+        if first == before:
+            return OK
+        at_end = first == tail
+        following = first.next
+        if first.kind == PLACEHOLDER:
+            first = following
+            continue
+        last = first
+        while True:
+            last.key = key2[0]
+            # Release: pairs with the acquire load of wait_complete, which confirms it under the lock it names.
+            store_release_u64(&last.location, location)
+            moved[0] += 1
+            n -= 1
+            if at_end or not n or following.kind != PLAIN:
+                break
+            last = following
+            at_end = last == tail
+            following = last.next
+        if ring_cut(link, first, last):
+            lowered[0] += ONE_KEY
+        # Found anew after each cut: when both keys share a bucket, the cut may have taken away the link's waiter.
+        link2 = bucket_find(b2, key2)
+        is_new[0] |= link2[0] == NULL
+        ring_append(link2, first, last)
+        first = following
+    return OK
+
+
+cdef inline Status bucket_count(Waiter *head, uint32_t n, const Waiter *before, uint32_t *counted) noexcept nogil:
+    # A requeue onto the same key: every waiter it visits counts as requeued, none moves. OK or MISFIT.
+    cdef Waiter *w = head
+    while w != NULL and n and w != before:
+        if w.kind == PI:
+            return MISFIT
+        if w.kind == PLAIN:
+            counted[0] += 1
+            n -= 1
+        w = w.next if w.next != head else NULL
+    return OK

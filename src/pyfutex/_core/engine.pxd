@@ -1,0 +1,122 @@
+"""The operations, on keys and host addresses. Sole owner of what is global: table numbers, the hash seed, the fork epoch.
+
+Managers that were forked from one another are a family: each has a table of its own for private keys, all share one for
+the keys of mappables. Tables live until the last manager of the family dies, so a waiter that a requeue moved into
+another member's table is found there whatever becomes of that member.
+
+All functions are nogil and touch no Python object. Those with a `mode` take bucket locks: called ATTACHED they answer
+CONTENDED, having changed nothing, where they would have to wait. A `word` is a host address that stays valid during the
+call; NULL means that nothing is compared.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._core.atomic cimport fence, likely, load_acquire_u32, load_relaxed_u32
+from pyfutex._core.bucket cimport Bucket, Taken
+from pyfutex._core.clock cimport Deadline
+from pyfutex._core.key cimport HashSeed, Kind, Key, SHARED_MAPPABLE, key_hash, key_kind
+from pyfutex._core.status cimport Mode, OK, Status
+from pyfutex._core.table cimport Table, table_bucket
+from pyfutex._core.waiter cimport Waiter
+from pyfutex._core.wordlock cimport nobody_waits
+
+
+cdef struct Family:
+    Table shared            # the keys of mappables
+    uint32_t n_alive        # registry lock
+    uint32_t epoch          # registry lock. Fork epoch in which `shared` was set up
+    CManager *members       # registry lock. All that ever were, linked through CManager.sibling
+
+
+cdef struct CManager:
+    Table private           # private keys, and shared keys of memory without a mappable
+    Table *shared           # family.shared
+    HashSeed seed           # read only, with all below but epoch
+    const uint32_t *fork_epoch
+    uint32_t epoch          # atomic. Fork epoch in which `private` was set up
+    Family *family
+    CManager *sibling       # registry lock
+
+
+# A manager with a new family, or in the family of `parent`; NULL: no memory.
+cdef CManager *manager_new(CManager *parent) noexcept nogil
+# Requires: no call is inside, and none of its users has a waiter queued.
+cdef void manager_free(CManager *m) noexcept nogil
+
+# All members of m's family that ever were, m among them, linked through `sibling`; the list only grows at its head.
+cdef CManager *family_members(CManager *m) noexcept nogil
+
+# Never the same number twice in a process; not 0.
+cdef uint64_t next_serial() noexcept nogil
+# The table that a waiter's location names.
+cdef Table *table_numbered(uint32_t number) noexcept nogil
+# Start over with empty tables in the child of a fork. OK or NO_MEMORY.
+cdef Status manager_renew(CManager *m) noexcept nogil
+cdef uint32_t current_epoch() noexcept nogil
+
+# Queue w for `key` if *word == expected. OK (queued), MISMATCH, CONTENDED, NO_MEMORY. The comparison and the queueing are
+# one step with respect to every waker. Requires: w idle.
+cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_t *word, uint32_t expected,
+                           Mode mode) noexcept nogil
+
+# Take w out of whatever queue it is in now. OK (it was queued, or stems from before a fork), TAKEN (a waker was faster:
+# await_mark before its memory is reused), CONTENDED. Requires: w was queued.
+cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil
+
+# Set the descriptor and the completion queue through which a queued OBJECT waiter's taker will tell. OK, CONTENDED, or
+# TAKEN: it is not queued any more, nothing was set.
+cdef Status engine_notify_through(Waiter *w, int fd, void *queue, Mode mode) noexcept nogil
+
+# The key under which w is queued, or was last. OK or CONTENDED.
+cdef Status engine_key(Waiter *w, Key *key, Mode mode) noexcept nogil
+
+# Sleep until the taker of w has marked it. Requires: detached; w taken or marked; no other thread sleeps on w.
+cdef void await_mark(Waiter *w) noexcept nogil
+
+# Sleep on w until it is woken (TAKEN, also when a timeout or a signal came at the same time), or else take it out of the
+# queue: TIMED_OUT, INTERRUPTED. In every case w is the caller's again. Requires: detached; w queued by this thread.
+cdef Status engine_sleep(Waiter *w, Deadline deadline) noexcept nogil
+
+# Take the oldest `n` waiters of `key` whose bitset meets `bitset`. OK, CONTENDED, NO_MEMORY, or MISFIT when the walk met a
+# PI waiter; `taken` then holds what was taken before. The caller delivers `taken` in any case.
+cdef Status engine_wake_slow(CManager *m, const Key *key, uint64_t hash, uint32_t n, uint32_t bitset, Taken *taken,
+                             Mode mode) noexcept nogil
+
+# Wake n_wake of `key`, move the next n_requeue to the tail of `key2`, if *word == expected. `before`: only waiters that
+# stand before this placeholder. OK, MISMATCH, CONTENDED, NO_MEMORY, MISFIT (as above).
+cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const uint32_t *word, uint32_t expected,
+                           uint32_t n_wake, uint32_t n_requeue, const Waiter *before, Taken *taken, uint32_t *requeued,
+                           Mode mode) noexcept nogil
+
+# Apply `op` (see wakeop.pxd) to *word2, wake n of `key` and, if the comparison held, n2 of `key2`; word2 NULL: it was
+# applied already and came out as `held`. OK, UNKNOWN_OPERATION, CONTENDED, NO_MEMORY, MISFIT.
+cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, uint32_t *word2, uint32_t op, bint held,
+                           uint32_t n, uint32_t n2, Taken *taken, Mode mode) noexcept nogil
+
+# Mark all threads in `taken`. Requires: no bucket lock held.
+cdef void deliver_threads(Taken *taken) noexcept nogil
+
+
+cdef inline Table *table_of(CManager *m, const Key *key) noexcept nogil:
+    return m.shared if key_kind(key) == SHARED_MAPPABLE else &m.private
+
+
+cdef inline bint is_stale(CManager *m) noexcept nogil:
+    # Set up before a fork of this process: nothing that its tables hold concerns us.
+    return load_relaxed_u32(m.fork_epoch) != load_acquire_u32(&m.epoch)
+
+
+cdef inline bint nobody_for(CManager *m, const Key *key, uint64_t *hash) noexcept nogil:
+    """Whether certainly nobody waits for this key. For wake alone: see docs/memory-model.md, "Nobody waits"."""
+    hash[0] = key_hash(key, &m.seed)
+    # The caller's store to the futex word, then this fence, then the count; against prepare's count, fence, load.
+    fence()
+    return nobody_waits(load_acquire_u32(&table_bucket(table_of(m, key), hash[0]).word))
+
+
+cdef inline Status engine_wake(CManager *m, const Key *key, uint32_t n, uint32_t bitset, Taken *taken,
+                               Mode mode) noexcept nogil:
+    cdef uint64_t hash
+    if likely(nobody_for(m, key, &hash)):
+        return OK
+    return engine_wake_slow(m, key, hash, n, bitset, taken, mode)

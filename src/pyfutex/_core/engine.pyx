@@ -1,0 +1,521 @@
+"""The operations of a manager, on keys and host addresses.
+
+Lock order, outermost first: registry lock; one bucket lock, or two by ascending address over all tables, through
+lock_two alone. With a bucket lock held nobody makes a system call other than to sleep on the second one, allocates,
+touches a Python object or calls anything that the engine did not write. Waiters are collected under the lock and marked
+after it.
+
+No lost wake. A waiter raises the count, locks, reads the word and queues itself; a waker changes the word, then looks.
+docs/memory-model.md has the argument, with the fences and with growth.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, getenv, strtoull
+
+from pyfutex._core.atomic cimport (
+    cas_u32,
+    fetch_add_u64,
+    load_acquire_u32,
+    load_acquire_u64,
+    load_relaxed_u32,
+    load_relaxed_u64,
+    pause,
+    store_relaxed_u32,
+    store_release_u32,
+    store_release_u64,
+)
+from pyfutex._core.bucket cimport (
+    Bucket,
+    Taken,
+    bucket_append,
+    bucket_count,
+    bucket_find,
+    bucket_move,
+    bucket_unlink,
+    bucket_wake,
+)
+from pyfutex._core.clock cimport Deadline, deadline_never
+from pyfutex._core.key cimport HASH_SHIFT_LOCATION, HashSeed, Key, key_equal, key_hash
+from pyfutex._core.parker cimport MARKED, Parker, park, parker_self
+from pyfutex._core.status cimport (
+    BUSY,
+    CONTENDED,
+    DETACHED,
+    MISMATCH,
+    Mode,
+    NO_MEMORY,
+    OK,
+    Status,
+    TAKEN,
+)
+from pyfutex._core.table cimport (
+    Table,
+    table_added,
+    table_bucket,
+    table_free,
+    table_init,
+    table_lock,
+    table_renew,
+    table_settle,
+)
+from pyfutex._core.waiter cimport (
+    CANCELLED,
+    OBJECT,
+    Waiter,
+    is_marked,
+    location_hash,
+    location_table,
+    make_location,
+    mark_waiter,
+)
+from pyfutex._core.wakeop cimport op_apply_atomically, op_compare, op_is_known
+from pyfutex._core.status cimport UNKNOWN_OPERATION
+from pyfutex._core.wordlock cimport (
+    LOCK_CONTENDED,
+    LOCK_TAKEN,
+    LockResult,
+    ONE_KEY,
+    word_count,
+    word_lock,
+    word_unlock,
+)
+
+
+cdef extern from "registry.h" nogil:
+    uint64_t random_u64 "pf_random_u64" ()
+    void *calloc_line "pf_calloc_line" (size_t size)
+    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
+                       void (*child)() noexcept nogil)
+
+
+# --- what is global -------------------------------------------------------------------------------------------------
+
+cdef enum:
+    NUMBERS_A_CHUNK = 4096
+    CHUNKS = 4096           # 2**24 tables alive at once, as many as a location can name
+
+cdef uint32_t fork_epoch = 0        # atomic. Bumped in the child of every fork
+cdef uint64_t last_serial = 0       # atomic
+cdef HashSeed process_seed
+
+cdef uint32_t registry_lock = 0     # spin lock over a handful of instructions, never under a bucket lock
+cdef Table **registry[CHUNKS]       # written under registry_lock; an entry is read by those who keep its table alive
+cdef uint32_t n_numbers = 1         # registry_lock. 0 is no table: a location of 0 means "not queued"
+cdef uint32_t *free_numbers = NULL  # registry_lock. Stack of numbers to be used again
+cdef uint32_t n_free = 0
+cdef uint32_t free_room = 0
+
+
+cdef void lock_registry() noexcept nogil:
+    while not cas_u32(&registry_lock, 0, 1):
+        pause()
+
+
+cdef void unlock_registry() noexcept nogil:
+    store_release_u32(&registry_lock, 0)
+
+
+cdef void child_after_fork() noexcept nogil:
+    # Whoever held the registry lock may not exist here. The half-done work it protects is at worst a number lost.
+    store_relaxed_u32(&registry_lock, 0)
+    store_release_u32(&fork_epoch, fork_epoch + 1)
+
+
+cdef uint32_t current_epoch() noexcept nogil:
+    return load_acquire_u32(&fork_epoch)
+
+
+cdef uint64_t next_serial() noexcept nogil:
+    return fetch_add_u64(&last_serial, 1) + 1
+
+
+cdef Table *table_numbered(uint32_t number) noexcept nogil:
+    return registry[number // NUMBERS_A_CHUNK][number % NUMBERS_A_CHUNK]
+
+
+cdef uint32_t register_table(Table *t) noexcept nogil:
+    """A number for t, or 0 when there is none left. Requires: registry lock."""
+    global n_numbers, n_free
+    cdef uint32_t number
+    if n_free:
+        n_free -= 1
+        number = free_numbers[n_free]
+    elif n_numbers < CHUNKS * NUMBERS_A_CHUNK:
+        number = n_numbers
+        if registry[number // NUMBERS_A_CHUNK] == NULL:
+            registry[number // NUMBERS_A_CHUNK] = <Table **> calloc(NUMBERS_A_CHUNK, sizeof(Table *))
+            if registry[number // NUMBERS_A_CHUNK] == NULL:
+                return 0
+        n_numbers += 1
+    else:
+        return 0
+    registry[number // NUMBERS_A_CHUNK][number % NUMBERS_A_CHUNK] = t
+    return number
+
+
+cdef void unregister_table(Table *t) noexcept nogil:
+    # Requires: registry lock. Without memory to remember it the number is lost, nothing else.
+    global free_numbers, n_free, free_room
+    cdef uint32_t *room
+    cdef uint32_t i
+    if n_free == free_room:
+        room = <uint32_t *> calloc(2 * free_room + 64, sizeof(uint32_t))
+        if room == NULL:
+            return
+        for i in range(n_free):
+            room[i] = free_numbers[i]
+        free(free_numbers)
+        free_numbers = room
+        free_room = 2 * free_room + 64
+    free_numbers[n_free] = t.number
+    n_free += 1
+
+
+# --- the life of a manager ------------------------------------------------------------------------------------------
+
+cdef Status table_new(Table *t) noexcept nogil:
+    # Requires: registry lock.
+    cdef uint32_t number = register_table(t)
+    if number == 0:
+        return NO_MEMORY
+    if table_init(t, number) != OK:
+        t.number = number
+        unregister_table(t)
+        return NO_MEMORY
+    return OK
+
+
+cdef Family *family_new() noexcept nogil:
+    # Requires: registry lock.
+    cdef Family *family = <Family *> calloc_line(sizeof(Family))
+    if family == NULL:
+        return NULL
+    family.epoch = current_epoch()
+    if table_new(&family.shared) != OK:
+        free(family)
+        return NULL
+    return family
+
+
+cdef void family_free(Family *family) noexcept nogil:
+    # Requires: registry lock; no member alive.
+    cdef CManager *m
+    while family.members != NULL:
+        m = family.members
+        family.members = m.sibling
+        unregister_table(&m.private)
+        table_free(&m.private)
+        free(m)
+    unregister_table(&family.shared)
+    table_free(&family.shared)
+    free(family)
+
+
+cdef CManager *manager_new(CManager *parent) noexcept nogil:
+    cdef CManager *m = <CManager *> calloc_line(sizeof(CManager))
+    if m == NULL:
+        return NULL
+    m.seed = process_seed
+    m.fork_epoch = &fork_epoch
+    m.epoch = current_epoch()
+    lock_registry()
+    m.family = family_new() if parent == NULL else parent.family
+    if m.family != NULL and table_new(&m.private) == OK:
+        m.shared = &m.family.shared
+        m.sibling = m.family.members
+        m.family.members = m
+        m.family.n_alive += 1
+        unlock_registry()
+        return m
+    if m.family != NULL and parent == NULL:
+        family_free(m.family)
+    unlock_registry()
+    free(m)
+    return NULL
+
+
+cdef void manager_free(CManager *m) noexcept nogil:
+    cdef Family *family = m.family
+    lock_registry()
+    family.n_alive -= 1
+    if family.n_alive == 0:
+        family_free(family)
+    unlock_registry()
+
+
+cdef CManager *family_members(CManager *m) noexcept nogil:
+    cdef CManager *members
+    lock_registry()
+    members = m.family.members
+    unlock_registry()
+    return members
+
+
+cdef Status manager_renew(CManager *m) noexcept nogil:
+    # In the child of a fork, by the first operation that would look at what the parent left: a table caught in the
+    # middle of anything is not repaired but replaced.
+    cdef Status status = OK
+    cdef uint32_t epoch
+    lock_registry()
+    epoch = current_epoch()
+    if m.family.epoch != epoch:
+        status = table_renew(&m.family.shared)
+        if status == OK:
+            m.family.epoch = epoch
+    if status == OK and load_relaxed_u32(&m.epoch) != epoch:
+        status = table_renew(&m.private)
+        if status == OK:
+            # Release: who finds the epoch current (is_stale) finds the new table.
+            store_release_u32(&m.epoch, epoch)
+    unlock_registry()
+    return status
+
+
+# --- queueing and leaving -------------------------------------------------------------------------------------------
+
+cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_t *word, uint32_t expected,
+                           Mode mode) noexcept nogil:
+    cdef Table *t = table_of(m, key)
+    cdef uint64_t hash
+    cdef uint32_t chain
+    cdef Bucket *b
+    cdef bint is_new
+    # A look without the lock: a word that differs now is answer enough, and it has touched the page.
+    if word != NULL and load_acquire_u32(word) != expected:
+        return MISMATCH
+    if is_stale(m) and manager_renew(m) != OK:
+        return NO_MEMORY
+    hash = key_hash(key, &m.seed)
+    w.key = key[0]
+    w.epoch = m.epoch
+    w.manager = m
+    if table_lock(t, hash, ONE_KEY, mode, &b) != LOCK_TAKEN:
+        return CONTENDED
+    if word != NULL and load_acquire_u32(word) != expected:
+        word_unlock(&b.word, ONE_KEY)
+        return MISMATCH
+    is_new = bucket_append(b, bucket_find(b, key), w, make_location(hash, t.number))
+    chain = word_count(load_relaxed_u32(&b.word))
+    word_unlock(&b.word, 0 if is_new else ONE_KEY)
+    if is_new:
+        table_added(t, hash, chain, mode)
+    return OK
+
+
+cdef Status lock_queued(Waiter *w, Mode mode, Bucket **b) noexcept nogil:
+    """Lock the bucket in which w is queued, wherever a requeue takes it. OK; TAKEN: it is not queued; CONTENDED."""
+    cdef uint64_t location
+    while True:
+        # Acquire: pairs with the release in bucket_take, so that the phase of a taken waiter is visible.
+        location = load_acquire_u64(&w.location)
+        if location == 0:
+            return TAKEN
+        if table_lock(table_numbered(location_table(location)), location_hash(location), 0, mode, b) != LOCK_TAKEN:
+            return CONTENDED
+        if load_relaxed_u64(&w.location) == location:
+            return OK
+        word_unlock(&b[0].word, 0)      # a requeue moved it, or a waker took it
+
+
+cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
+    cdef Bucket *b
+    cdef Status status
+    cdef bint is_gone
+    if w.epoch != current_epoch() and load_acquire_u64(&w.location) != 0:
+        # Queued before a fork, in the parent: here its links dangle, and nobody will ever take it.
+        store_release_u64(&w.location, 0)
+        store_relaxed_u32(&w.phase, CANCELLED)
+        return OK
+    status = lock_queued(w, mode, &b)
+    if status != OK:
+        return status
+    is_gone = bucket_unlink(bucket_find(b, &w.key), w)
+    if w.notify == OBJECT:
+        store_relaxed_u32(&w.phase, CANCELLED)
+    store_release_u64(&w.location, 0)
+    word_unlock(&b.word, ONE_KEY if is_gone else 0)
+    return OK
+
+
+cdef Status engine_notify_through(Waiter *w, int fd, void *queue, Mode mode) noexcept nogil:
+    cdef Bucket *b
+    cdef Status status = lock_queued(w, mode, &b)
+    if status == OK:
+        w.fd = fd
+        w.queue = queue
+        word_unlock(&b.word, 0)
+    return status
+
+
+cdef Status engine_key(Waiter *w, Key *key, Mode mode) noexcept nogil:
+    cdef Bucket *b
+    cdef Status status = lock_queued(w, mode, &b)
+    if status == CONTENDED:
+        return CONTENDED
+    key[0] = w.key
+    if status == OK:
+        word_unlock(&b.word, 0)
+    return OK
+
+
+cdef void await_mark(Waiter *w) noexcept nogil:
+    # The taker is between its unlock and our mark. It may be descheduled there, so sleep, do not spin.
+    cdef Parker *p
+    while not is_marked(w):
+        p = parker_self()
+        if p == NULL:
+            pause()
+        else:
+            park(p, &w.mark, deadline_never())
+
+
+cdef Status engine_sleep(Waiter *w, Deadline deadline) noexcept nogil:
+    cdef Parker *p = parker_self()
+    cdef Status why = NO_MEMORY
+    if p != NULL:
+        why = park(p, &w.mark, deadline)
+        if why == TAKEN:
+            return TAKEN
+    if engine_complete(w, DETACHED) == TAKEN:
+        # A waker has counted us: that wins over the timeout and the signal.
+        await_mark(w)
+        return TAKEN
+    return why
+
+
+# --- waking and moving ----------------------------------------------------------------------------------------------
+
+cdef void deliver_threads(Taken *taken) noexcept nogil:
+    cdef Waiter *w = taken.threads
+    cdef Waiter *next
+    while w != NULL:
+        next = w.next       # before the mark: after it the waiter's stack frame may be gone
+        mark_waiter(w, MARKED)
+        w = next
+    taken.threads = NULL
+    taken.threads_end = &taken.threads
+
+
+cdef Status engine_wake_slow(CManager *m, const Key *key, uint64_t hash, uint32_t n, uint32_t bitset, Taken *taken,
+                             Mode mode) noexcept nogil:
+    cdef Bucket *b
+    cdef uint32_t lowered = 0
+    cdef Status status
+    if is_stale(m) and manager_renew(m) != OK:
+        return NO_MEMORY
+    if table_lock(table_of(m, key), hash, 0, mode, &b) != LOCK_TAKEN:
+        return CONTENDED
+    status = bucket_wake(bucket_find(b, key), n, bitset, NULL, taken, &lowered)
+    word_unlock(&b.word, lowered)
+    return status
+
+
+cdef Status lock_two(Table *t, uint64_t hash, Table *t2, uint64_t hash2, uint32_t raised2, Mode mode, Bucket **b,
+                     Bucket **b2) noexcept nogil:
+    """Lock the buckets of two hashes, perhaps one and the same, and raise the count of the second. OK or CONTENDED.
+
+    The only place where a thread takes a second bucket lock: the lower address first.
+    """
+    cdef Bucket *low
+    cdef Bucket *high
+    cdef uint32_t raised_low
+    cdef LockResult result
+    while True:
+        b[0] = table_bucket(t, hash)
+        b2[0] = table_bucket(t2, hash2)
+        low = b[0] if b[0] < b2[0] else b2[0]
+        high = b2[0] if low == b[0] else b[0]
+        raised_low = raised2 if low == b2[0] else 0
+        result = word_lock(&low.word, raised_low, mode)
+        if result == LOCK_TAKEN:
+            if low == high:
+                return OK
+            result = word_lock(&high.word, raised2 - raised_low, mode)
+            if result == LOCK_TAKEN:
+                return OK
+            word_unlock(&low.word, raised_low)
+        if result == LOCK_CONTENDED:
+            return CONTENDED
+        if table_settle(t, hash, mode) != OK or table_settle(t2, hash2, mode) != OK:
+            return CONTENDED
+
+
+cdef void unlock_two(Bucket *b, uint32_t lowered, Bucket *b2, uint32_t lowered2) noexcept nogil:
+    if b == b2:
+        word_unlock(&b.word, lowered + lowered2)
+    else:
+        word_unlock(&b2.word, lowered2)
+        word_unlock(&b.word, lowered)
+
+
+cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const uint32_t *word, uint32_t expected,
+                           uint32_t n_wake, uint32_t n_requeue, const Waiter *before, Taken *taken, uint32_t *requeued,
+                           Mode mode) noexcept nogil:
+    cdef Table *t = table_of(m, key)
+    cdef Table *t2 = table_of(m, key2)
+    cdef uint64_t hash, hash2
+    cdef uint32_t lowered = 0, chain
+    cdef Bucket *b
+    cdef Bucket *b2
+    cdef Status status
+    cdef bint is_new = False
+    if word != NULL and load_acquire_u32(word) != expected:
+        return MISMATCH
+    if is_stale(m) and manager_renew(m) != OK:
+        return NO_MEMORY
+    hash = key_hash(key, &m.seed)
+    hash2 = key_hash(key2, &m.seed)
+    # The target's count rises before the source's falls, so that whoever wakes one and then the other meets every
+    # waiter in one of them.
+    if lock_two(t, hash, t2, hash2, ONE_KEY, mode, &b, &b2) != OK:
+        return CONTENDED
+    if word != NULL and load_acquire_u32(word) != expected:
+        unlock_two(b, 0, b2, ONE_KEY)
+        return MISMATCH
+    status = bucket_wake(bucket_find(b, key), n_wake, <uint32_t> 0xFFFFFFFF, before, taken, &lowered)
+    if status == OK and key_equal(key, key2):
+        status = bucket_count(bucket_find(b, key)[0], n_requeue, before, requeued)
+    elif status == OK:
+        status = bucket_move(b, key, b2, key2, make_location(hash2, t2.number), n_requeue, before, requeued, &lowered,
+                             &is_new)
+    chain = word_count(load_relaxed_u32(&b2.word))
+    unlock_two(b, lowered, b2, 0 if is_new else ONE_KEY)
+    if is_new:
+        table_added(t2, hash2, chain, mode)
+    return status
+
+
+cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, uint32_t *word2, uint32_t op, bint held,
+                           uint32_t n, uint32_t n2, Taken *taken, Mode mode) noexcept nogil:
+    cdef Bucket *b
+    cdef Bucket *b2
+    cdef uint32_t lowered = 0, lowered2 = 0
+    cdef Status status = OK
+    if word2 != NULL and not op_is_known(op):
+        return UNKNOWN_OPERATION
+    if is_stale(m) and manager_renew(m) != OK:
+        return NO_MEMORY
+    if lock_two(table_of(m, key), key_hash(key, &m.seed), table_of(m, key2), key_hash(key2, &m.seed), 0, mode, &b,
+                &b2) != OK:
+        return CONTENDED
+    if word2 != NULL:
+        status = op_compare(op, op_apply_atomically(op, word2), &held)
+    if status == OK:
+        status = bucket_wake(bucket_find(b, key), n, <uint32_t> 0xFFFFFFFF, NULL, taken, &lowered)
+    if status == OK and held:
+        status = bucket_wake(bucket_find(b2, key2), n2, <uint32_t> 0xFFFFFFFF, NULL, taken, &lowered2)
+    unlock_two(b, lowered, b2, lowered2)
+    return status
+
+
+# --- at import ------------------------------------------------------------------------------------------------------
+
+cdef void seed_process() noexcept nogil:
+    # PYFUTEX_HASH_SEED makes the hash, and so the instruction counts of a profile, the same from run to run.
+    cdef const char *given = getenv(b"PYFUTEX_HASH_SEED")
+    process_seed.space = random_u64() if given == NULL else strtoull(given, NULL, 0) * <uint64_t> 0x9E3779B97F4A7C15
+    process_seed.offset = random_u64() if given == NULL else ~process_seed.space
+
+
+seed_process()
+pthread_atfork(NULL, NULL, child_after_fork)

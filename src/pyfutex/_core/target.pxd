@@ -1,0 +1,114 @@
+"""From an address in a target to a host address and a key.
+
+Three kinds of target. FLAT: one buffer. MAPPED: the regions of an address space. CALLED: only Python can read it, and
+this file cannot resolve it.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._core.key cimport Key, PRIVATE, SHARED_MAPPABLE, SHARED_PRIVATE, pack_space
+from pyfutex._core.region cimport (
+    Region,
+    RegionMap,
+    readers_enter,
+    readers_leave,
+    region_array,
+    region_find,
+)
+from pyfutex._core.status cimport FAULT, MISFIT, OK, Status
+
+
+cdef enum TargetKind:
+    FLAT = 0
+    MAPPED = 1
+    CALLED = 2
+
+cdef enum Sharing:
+    BY_MEMORY = 0       # shared where a mappable is given
+    IS_PRIVATE = 1
+    IS_SHARED = 2
+
+cdef enum Access:
+    READ = 0
+    WRITE = 1
+
+
+cdef struct CTarget:
+    # All read only once the target exists.
+    TargetKind kind
+    uint64_t serial             # of the space that private keys lie in; 0: the host's own
+    # FLAT
+    uint64_t base               # address of the first byte
+    uint64_t nbytes
+    char *host                  # host address of the first byte
+    uint64_t key_shift          # private key = address + this
+    uint64_t mappable           # serial, 0: none
+    uint64_t mappable_offset    # of the first byte
+    # MAPPED
+    RegionMap *map
+
+
+cdef struct Word:
+    # A futex word found in a target. `host` is valid until word_close.
+    char *host
+    Key key
+    uint64_t *readers           # MAPPED: to be left
+
+
+cdef inline Status word_open(const CTarget *t, uint64_t addr, uint32_t log2_size, Sharing sharing, Access access,
+                             Word *word) noexcept nogil:
+    """OK, then word_close is due; or MISFIT (misaligned), FAULT (outside, or not writable). Never blocks."""
+    if t.kind == FLAT:
+        word.readers = NULL
+        return word_open_flat(t, addr, log2_size, sharing, word)
+    return word_open_mapped(t, addr, log2_size, sharing, access, word)
+
+
+cdef inline void word_close(Word *word) noexcept nogil:
+    if word.readers != NULL:
+        readers_leave(word.readers)
+
+
+cdef inline Status word_open_flat(const CTarget *t, uint64_t addr, uint32_t log2_size, Sharing sharing,
+                                  Word *word) noexcept nogil:
+    cdef uint64_t offset = addr - t.base
+    cdef uint64_t size = <uint64_t> 1 << log2_size
+    word.host = t.host + offset
+    if <uint64_t> word.host & (size - 1):
+        return MISFIT
+    if offset >= t.nbytes or t.nbytes - offset < size:
+        return FAULT
+    if sharing == IS_PRIVATE or (sharing == BY_MEMORY and t.mappable == 0):
+        word.key.space = pack_space(t.serial, PRIVATE, log2_size)
+        word.key.offset = addr + t.key_shift
+    elif t.mappable == 0:
+        word.key.space = pack_space(t.serial, SHARED_PRIVATE, log2_size)
+        word.key.offset = addr + t.key_shift
+    else:
+        word.key.space = pack_space(t.mappable, SHARED_MAPPABLE, log2_size)
+        word.key.offset = t.mappable_offset + offset
+    return OK
+
+
+cdef inline Status word_open_mapped(const CTarget *t, uint64_t addr, uint32_t log2_size, Sharing sharing,
+                                    Access access, Word *word) noexcept nogil:
+    cdef uint64_t size = <uint64_t> 1 << log2_size
+    cdef const Region *r
+    if addr & (size - 1):
+        return MISFIT
+    word.readers = readers_enter(t.map)
+    r = region_find(region_array(t.map), addr, size)
+    if r == NULL or (access == WRITE and not r.is_writable):
+        readers_leave(word.readers)
+        return FAULT
+    word.host = r.host + (addr - r.addr)
+    if sharing == IS_PRIVATE or (sharing == BY_MEMORY and r.mappable == 0):
+        word.key.space = pack_space(t.serial, PRIVATE, log2_size)
+        word.key.offset = addr
+    elif r.mappable == 0:
+        word.key.space = pack_space(t.serial, SHARED_PRIVATE, log2_size)
+        word.key.offset = addr
+    else:
+        word.key.space = pack_space(r.mappable, SHARED_MAPPABLE, log2_size)
+        word.key.offset = r.mappable_offset + (addr - r.addr)
+    return OK

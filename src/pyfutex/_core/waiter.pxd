@@ -1,0 +1,100 @@
+"""The waiter: one entry of the queue. Its layout, and who may touch which field when.
+
+A waiter passes through four states:
+
+    idle      only its owner touches it; no synchronisation.
+    queued    `location` is not 0. Links, `key` and `location` belong to the holder of the lock of the bucket that
+              `location` names; `bitset`, `kind`, `tid` are frozen; `mark` may be exchanged by a thread that goes to
+              sleep on the waiter; `fd` and `queue` change under the bucket lock alone.
+    taken     `location` is 0, `mark` is not MARKED. A waker unlinked it under the bucket lock and owns all of it, until
+    marked    `mark` is MARKED. The exchange that put it there was the waker's last access: the memory may be gone.
+
+Queued -> taken happens under the bucket lock alone; taken -> marked is done once, by the taker. A taken waiter was woken:
+neither a timeout nor a signal nor a cancel can say otherwise. Only idle or marked memory may be reused.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+from pyfutex._core.atomic cimport exchange_u64, load_acquire_u64
+from pyfutex._core.key cimport HASH_SHIFT_LOCATION, Key
+from pyfutex._core.parker cimport MARKED, Parker, UNMARKED, WITHDRAWN, unpark
+
+
+cdef enum WaiterKind:
+    PLAIN = 0
+    PI = 1              # queued by lock_pi; only unlock_pi may take it
+    PLACEHOLDER = 2     # holds a place in the queue while cmp_requeue asks a Python target; nobody takes it
+
+
+cdef enum Notify:
+    THREAD = 0          # its thread sleeps, or is about to, on the parker in `mark`
+    OBJECT = 1          # `owner` is a Python Waiter of which the queue holds a reference
+
+cdef enum Phase:
+    # What the owner of an OBJECT waiter sees. Written under the bucket lock when it enters or leaves the queue.
+    IDLE = 0
+    PREPARING = 1       # claimed by the one thread that is about to queue it
+    QUEUED = 2
+    WOKEN = 3
+    CANCELLED = 4
+
+cdef struct Waiter:
+    # The first line of 64 bytes is all that wake and requeue touch of a sleeping thread's waiter.
+    Waiter *next        # ring of the waiters of one key, oldest first; when taken: the next of those taken with it
+    Waiter *prev        # the head's prev is the tail
+    Waiter *chain       # of the head of a key: the head of the bucket's next key
+    Key key             # rewritten by requeue
+    uint64_t location   # atomic. hash bits 63..24 | table number; 0: not queued. ONE word, because wait_complete reads it
+                        #   without a lock, then confirms it under the lock that it names (a requeue may move us in between)
+    uint64_t mark       # atomic. UNMARKED, MARKED, WITHDRAWN, or the Parker of the thread that sleeps on this waiter
+    uint32_t bitset
+    uint8_t kind        # WaiterKind
+    uint8_t notify      # Notify
+    uint8_t spare[2]
+    void *manager       # the CManager through which it was queued; it outlives the waiter
+    void *owner         # OBJECT: the Python Waiter
+    void *queue         # OBJECT: the Completions that hears of it, or NULL
+    uint32_t tid        # PI: who gets the lock
+    int32_t fd          # OBJECT: an eventfd to be written before the mark, or -1
+    uint32_t epoch      # fork epoch in which it was queued
+    uint32_t phase      # atomic. Phase
+    uint32_t undrained  # atomic. 1 from the mark until whoever delivers it is done with `next`
+
+
+cdef inline void waiter_init(Waiter *w, WaiterKind kind, Notify notify, uint32_t bitset, uint32_t tid) noexcept nogil:
+    w.location = 0
+    w.mark = UNMARKED
+    w.bitset = bitset
+    w.kind = kind
+    w.notify = notify
+    w.tid = tid
+    w.manager = NULL
+    w.owner = NULL
+    w.queue = NULL
+    w.fd = -1
+    w.phase = IDLE
+    w.undrained = 0
+
+
+cdef inline bint is_marked(const Waiter *w) noexcept nogil:
+    # Acquire: pairs with the exchange in mark_waiter. What the waker did before it is visible.
+    return load_acquire_u64(&w.mark) == MARKED
+
+
+cdef inline void mark_waiter(Waiter *w, uint64_t mark) noexcept nogil:
+    # The taker's (or canceller's) last access of *w. Whoever sleeps on it is told through its parker, which is never freed.
+    cdef uint64_t sleeper = exchange_u64(&w.mark, mark)
+    if sleeper > WITHDRAWN:
+        unpark(<Parker *> sleeper)
+
+
+cdef inline uint64_t make_location(uint64_t hash, uint32_t table) noexcept nogil:
+    return (hash >> HASH_SHIFT_LOCATION << HASH_SHIFT_LOCATION) | table
+
+
+cdef inline uint64_t location_hash(uint64_t location) noexcept nogil:
+    return location >> HASH_SHIFT_LOCATION << HASH_SHIFT_LOCATION
+
+
+cdef inline uint32_t location_table(uint64_t location) noexcept nogil:
+    return <uint32_t> (location & ((1 << HASH_SHIFT_LOCATION) - 1))

@@ -1,0 +1,3 @@
+class InvalidArgument(OSError, ValueError):
+    woken: int
+    requeued: int

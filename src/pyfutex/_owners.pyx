@@ -1,0 +1,42 @@
+"""Who owns a PI word."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._arguments cimport convert_u64
+from pyfutex._core.atomic cimport load_acquire_u32
+from pyfutex._core.pi cimport Owner, TID_MASK
+from pyfutex._core.status cimport MISFIT, OK
+from pyfutex._core.target cimport READ, Word, word_close
+from pyfutex._errors cimport raise_status
+from pyfutex._words cimport open_word
+
+
+cdef extern from "unistd.h" nogil:
+    int gettid()
+
+
+cdef int convert_tid(object tid, uint32_t *value) except -1:
+    cdef uint64_t number
+    if tid is None:
+        value[0] = <uint32_t> gettid()
+        return 0
+    convert_u64(tid, <uint64_t> 0xFFFFFFFFFFFFFFFF, &number)
+    if number == 0 or number > TID_MASK:
+        raise_status(MISFIT)
+    value[0] = <uint32_t> number
+    return 0
+
+
+cdef int ask_for_owner(Target mem, object addr, int sharing, uint32_t tid, object owner_alive, Owner *owner) except -1:
+    cdef Word word
+    cdef uint32_t seen
+    owner.tid = 0
+    owner.is_alive = True
+    if open_word(mem, addr, sharing, READ, &word) != OK:
+        return 0    # the operation itself says what is wrong
+    seen = load_acquire_u32(<uint32_t *> word.host) & TID_MASK
+    word_close(&word)
+    if seen != 0 and seen != tid:
+        owner.is_alive = bool(owner_alive(seen))
+        owner.tid = seen
+    return 0

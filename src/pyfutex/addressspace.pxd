@@ -1,0 +1,10 @@
+"""AddressSpace: regions at guest addresses as a target."""
+
+from pyfutex.target cimport Target
+
+
+cdef class AddressSpace(Target):
+    # Regions by ascending address, each with its Memory and whether it is writable: what the C array is made of, and
+    # what keeps the memory alive. Replaced, never changed, under `publishing`.
+    cdef list mapped
+    cdef object publishing

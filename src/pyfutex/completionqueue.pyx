@@ -1,0 +1,148 @@
+"""CompletionQueue: where a scheduler finds out which of its guests go on, without sleeping and without a callback."""
+
+cimport cython
+
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
+from cpython.ref cimport Py_DECREF
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport int64_t
+from posix.unistd cimport close
+
+from pyfutex._arguments cimport convert_deadline
+from pyfutex._core.atomic cimport load_acquire_u64, store_release_u32
+from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
+from pyfutex._core.completions cimport bell_new, bell_ring, bell_silence, bell_wait, completions_take
+
+from queue import Empty
+
+
+
+@cython.final
+cdef class CompletionQueue:
+    """Waiters that were taken by a waker, in the order of the wakes.
+
+    A `Waiter` made with `queue=` is put here when it is woken. Any number of threads may fill it, with or without the
+    GIL, and any number may take from it. A waiter cannot be queued anew before it was taken from here.
+
+    Notes
+    -----
+    Thread safety: any thread, at any time. No call but `get` blocks.
+    """
+
+    def __cinit__(self):
+        self.c.bell = bell_new()
+        if self.c.bell < 0:
+            PyErr_SetFromErrno(OSError)
+
+    def __dealloc__(self):
+        # Nothing is queued that names us: such a waiter holds a reference to its completion queue.
+        if self.c.bell >= 0:
+            close(self.c.bell)
+
+    def fileno(self):
+        """A descriptor that is readable while the queue is not empty, for select, poll, epoll and event loops.
+
+        It may be readable once for nothing. Do not read from it or close it.
+        """
+        return self.c.bell
+
+    @cython.critical_section
+    cdef object pop(self):
+        # The oldest waiter, or None. When none is left the bell is silenced, and rung again if somebody pushed since.
+        cdef CWaiter *w
+        cdef object waiter
+        if self.ready == NULL:
+            self.ready = completions_take(&self.c)
+            if self.ready == NULL:
+                return None
+        w = self.ready
+        waiter = <object> w.owner
+        self.ready = w.next
+        if self.ready == NULL and load_acquire_u64(&self.c.newest) == 0:
+            bell_silence(self.c.bell)
+            if load_acquire_u64(&self.c.newest) != 0:
+                bell_ring(self.c.bell)
+        # Release: the link is free, whoever finds it so may queue the waiter again.
+        store_release_u32(&w.undrained, 0)
+        Py_DECREF(waiter)       # the queue's reference; `waiter` holds one of its own
+        return waiter
+
+    def empty(self):
+        """Whether nothing is here now."""
+        return self.ready == NULL and load_acquire_u64(&self.c.newest) == 0
+
+    def get(self, timeout=None):
+        """Take the oldest waiter, sleeping until there is one.
+
+        Parameters
+        ----------
+        timeout : float, seconds, optional
+            None waits for ever, 0 only looks.
+
+        Returns
+        -------
+        Waiter
+            Its `on_wake` was not called.
+
+        Raises
+        ------
+        queue.Empty
+            `timeout` seconds passed first.
+        ValueError, OverflowError
+            Negative or not a number; too large.
+        """
+        cdef Deadline deadline
+        cdef int64_t left
+        cdef int milliseconds, rings, error
+        convert_deadline(timeout, None, CLOCK_MONOTONIC, &deadline)
+        while True:
+            waiter = self.pop()
+            if waiter is not None:
+                return waiter
+            milliseconds = -1
+            if deadline.ns != NEVER:
+                left = deadline.ns - now_ns(CLOCK_MONOTONIC)
+                if left <= 0:
+                    raise Empty
+                milliseconds = <int> min(left // 1000000 + 1, 1000000)
+            with nogil:
+                rings = bell_wait(self.c.bell, milliseconds)
+                error = errno
+            if rings < 0:
+                if error != EINTR:
+                    PyErr_SetFromErrno(OSError)
+                PyErr_CheckSignals()
+
+    def drain(self, limit=0x7FFFFFFF):
+        """Take what is here, up to `limit` waiters, oldest first. Never blocks.
+
+        Returns
+        -------
+        list of Waiter
+            Their `on_wake` was not called.
+        """
+        cdef list taken = []
+        while len(taken) < limit:
+            waiter = self.pop()
+            if waiter is None:
+                break
+            taken.append(waiter)
+        return taken
+
+    def run(self, limit=0x7FFFFFFF):
+        """Take what is here, up to `limit` waiters, and call each one's `on_wake`.
+
+        An exception of a callback goes to `sys.unraisablehook`; the others are called all the same.
+
+        Returns
+        -------
+        int
+            How many were taken.
+        """
+        cdef list taken = self.drain(limit)
+        for waiter in taken:
+            waiter._call_on_wake()
+        return len(taken)
+
+    def __reduce__(self):
+        raise TypeError("a CompletionQueue belongs to this process and cannot be pickled")

@@ -1,0 +1,19 @@
+"""Programs that show pyfutex at work, run by ``python -m pyfutex demo NAME``.
+
+Each demo is built from the public interface alone, measures itself beside what the standard library offers,
+checks what it did, and ends with status 1 if anything was lost.
+
+Layers of the queue demo, lowest first::
+
+    page            one mmap, one manager: hands out futex words and counters
+    ledger          every wake and every woken wait, counted in the same page
+    mutex           three states of one futex word
+    condition       a sequence number in one futex word; broadcast by requeue
+    bounded_queue   the queue itself, over any mutex and condition
+    contenders      the queue over futex words and over threading.Condition
+    workload        producers and consumers through one queue, once, timed
+    verdict         what must be true afterwards
+    report          medians and ratios as a table
+    progress        the bar while it runs
+    queue           the command: options, rounds, exit status
+"""

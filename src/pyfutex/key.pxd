@@ -1,0 +1,23 @@
+"""Mappable and Key."""
+
+from libc.stdint cimport uint64_t
+
+from pyfutex._core.key cimport Key as CKey
+
+
+cdef class Mappable:
+    cdef object __weakref__
+    cdef readonly str name
+    cdef uint64_t serial
+
+
+cdef class Key:
+    cdef readonly object kind
+    cdef readonly Mappable mappable
+    cdef readonly uint64_t offset
+    cdef uint64_t space     # of the private kinds: serial of their address space, 0 for the host's
+
+
+# What the engine knows of a key, as an object; and back. `space`: serial for keys of the private kinds.
+cdef Key key_object(const CKey *k)
+cdef int key_struct(Key key, uint64_t space, CKey *k) except -1

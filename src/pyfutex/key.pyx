@@ -1,0 +1,171 @@
+"""What identifies a futex: `Key`, and the `Mappable` that a shared key names.
+
+The engine keeps numbers, no references: every mappable has a serial that is never used again in the process. This file
+finds the object to a number, through weak references.
+"""
+
+cimport cython
+
+from libc.stdint cimport uint64_t
+
+from pyfutex._core.engine cimport next_serial
+from pyfutex._core.key cimport (
+    Key as CKey,
+    LOG2_SIZE_U32,
+    SHARED_MAPPABLE,
+    key_kind,
+    key_serial,
+    pack_space,
+)
+
+from os import fstat
+from threading import Lock
+from weakref import WeakValueDictionary
+
+from pyfutex._arguments cimport as_address
+
+from pyfutex.results import KeyKind
+
+# Both under the lock: of() must not make two mappables of one file.
+_by_serial = WeakValueDictionary()
+_by_file = WeakValueDictionary()
+_registry_lock = Lock()
+
+cdef tuple KINDS = tuple(KeyKind)
+
+
+@cython.final
+cdef class Mappable:
+    """The identity of what is mapped: a file, a shared memory segment, anything two address spaces can share.
+
+    Two mappings of one mappable meet in shared operations, wherever they are mapped. A mappable has no content; it says
+    that memories are the same, and whoever gives one to two memories promises that they are.
+
+    Parameters
+    ----------
+    name : str, optional
+        For people; two mappables of the same name are still two.
+
+    Notes
+    -----
+    Equality is identity. The identity is a 64-bit number that is not used twice in a process, so a key never matches
+    one of a mappable that is gone.
+    """
+
+    def __cinit__(self, str name=""):
+        self.name = name
+        self.serial = next_serial()
+        with _registry_lock:
+            _by_serial[self.serial] = self
+
+    @classmethod
+    def of(cls, fileno):
+        """The mappable of an open file: one and the same object for the same device and inode.
+
+        Parameters
+        ----------
+        fileno : int
+            An open file descriptor; it may be closed afterwards.
+
+        Returns
+        -------
+        Mappable
+            As long as anybody holds it, every call for this file returns it.
+
+        Raises
+        ------
+        OSError
+            EBADF: not an open descriptor.
+        """
+        status = fstat(fileno)
+        file = (status.st_dev, status.st_ino)
+        with _registry_lock:
+            mappable = _by_file.get(file)
+        if mappable is not None:
+            return mappable
+        made = cls(f"{file[0]}:{file[1]}")
+        with _registry_lock:
+            return _by_file.setdefault(file, made)
+
+    def __repr__(self):
+        return f"<Mappable {self.name or self.serial}>"
+
+    def __reduce__(self):
+        raise TypeError("a Mappable is an identity of this process and cannot be pickled")
+
+
+cdef Mappable mappable_numbered(uint64_t serial):
+    with _registry_lock:
+        mappable = _by_serial.get(serial)
+    if mappable is None:
+        # Nobody holds the object any more, but a key still has its number: an object for that number, from now on.
+        mappable = Mappable()
+        with _registry_lock:
+            (<Mappable> mappable).serial = serial
+            mappable = _by_serial.setdefault(serial, mappable)
+    return mappable
+
+
+@cython.final
+cdef class Key:
+    """What identifies a futex. Immutable, hashable, comparable.
+
+    Parameters
+    ----------
+    kind : KeyKind
+    offset : int, 0 <= offset < 2**64
+        Offset into `mappable`, or the address for the two private kinds.
+    mappable : Mappable, optional
+        Given for SHARED_MAPPABLE, and for no other kind.
+
+    Raises
+    ------
+    ValueError
+        `mappable` missing or superfluous, or no such kind.
+    OverflowError
+        `offset` does not fit 64 bits.
+    """
+
+    def __cinit__(self, kind, offset, Mappable mappable=None):
+        cdef uint64_t number
+        self.kind = KeyKind(kind)
+        if (mappable is not None) != (self.kind == KINDS[SHARED_MAPPABLE]):
+            raise ValueError("a mappable belongs to SHARED_MAPPABLE keys, and to no others")
+        if as_address(offset, &number):
+            raise OverflowError("offset does not fit 64 bits")
+        self.offset = number
+        self.mappable = mappable
+
+    def __eq__(self, other):
+        cdef Key that
+        if not isinstance(other, Key):
+            return NotImplemented
+        that = other
+        return (self.kind == that.kind and self.offset == that.offset and self.mappable is that.mappable
+                and self.space == that.space)
+
+    def __hash__(self):
+        return hash((self.kind, self.mappable, self.space, self.offset))
+
+    def __repr__(self):
+        where = f", {self.mappable!r}" if self.mappable is not None else ""
+        return f"Key({self.kind.name}, {self.offset:#x}{where})"
+
+    def __reduce__(self):
+        raise TypeError("a Key is an identity of this process and cannot be pickled")
+
+
+cdef Key key_object(const CKey *k):
+    cdef Key key = Key.__new__(Key, KINDS[key_kind(k)], k.offset,
+                               mappable_numbered(key_serial(k)) if key_kind(k) == SHARED_MAPPABLE else None)
+    if key.mappable is None:
+        key.space = key_serial(k)
+    return key
+
+
+cdef int key_struct(Key key, uint64_t space, CKey *k) except -1:
+    if key.mappable is not None:
+        space = key.mappable.serial
+    k.space = pack_space(space, <int> key.kind, LOG2_SIZE_U32)
+    k.offset = key.offset
+    return 0

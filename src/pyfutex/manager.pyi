@@ -1,0 +1,120 @@
+from collections.abc import Callable
+from typing import Literal, NoReturn, Self, final
+
+from pyfutex.futex import Futex
+from pyfutex.memory import Memory
+from pyfutex.results import Requeued, WaiterInfo, WaitResult, WakeWait
+from pyfutex.target import Target
+from pyfutex.waiter import Waiter
+
+@final
+class Manager:
+    def __new__(
+        cls, *, owner_alive: Callable[[int], bool] | None = None, profile: str = "linux-6.18"
+    ) -> Self: ...
+    def wake(
+        self, mem: Target, addr: int, n: int = 1, *, bitset: int = 0xFFFF_FFFF, private: bool | None = None
+    ) -> int: ...
+    def requeue(
+        self,
+        mem: Target,
+        addr: int,
+        addr2: int,
+        n_wake: int = 1,
+        n_requeue: int = 0x7FFF_FFFF,
+        *,
+        mem2: Target | None = None,
+        private: bool | None = None,
+    ) -> Requeued: ...
+    def cmp_requeue(
+        self,
+        mem: Target,
+        addr: int,
+        addr2: int,
+        val: int,
+        n_wake: int = 1,
+        n_requeue: int = 0x7FFF_FFFF,
+        *,
+        mem2: Target | None = None,
+        private: bool | None = None,
+    ) -> Requeued | None: ...
+    def wake_op(
+        self,
+        mem: Target,
+        addr: int,
+        addr2: int,
+        op: int,
+        n_wake: int = 1,
+        n_wake2: int = 1,
+        *,
+        mem2: Target | None = None,
+        private: bool | None = None,
+    ) -> int: ...
+    def wait(
+        self,
+        mem: Target,
+        addr: int,
+        val: int,
+        timeout: float | None = None,
+        *,
+        deadline: float | None = None,
+        clock: int = 1,
+        bitset: int = 0xFFFF_FFFF,
+        private: bool | None = None,
+    ) -> WaitResult: ...
+    def wake_wait(
+        self,
+        mem: Target,
+        wake_addr: int,
+        wait_addr: int,
+        val: int,
+        timeout: float | None = None,
+        *,
+        n: int = 1,
+        mem2: Target | None = None,
+        deadline: float | None = None,
+        clock: int = 1,
+        private: bool | None = None,
+    ) -> WakeWait: ...
+    def wait_prepare(
+        self,
+        w: Waiter,
+        mem: Target,
+        addr: int,
+        val: int,
+        *,
+        bitset: int = 0xFFFF_FFFF,
+        private: bool | None = None,
+    ) -> int | None: ...
+    def wait_complete(self, w: Waiter) -> bool: ...
+    def lock_pi(
+        self,
+        mem: Target,
+        addr: int,
+        timeout: float | None = None,
+        *,
+        tid: int | None = None,
+        deadline: float | None = None,
+        clock: int = 1,
+        private: bool | None = None,
+    ) -> bool: ...
+    def trylock_pi(
+        self, mem: Target, addr: int, *, tid: int | None = None, private: bool | None = None
+    ) -> bool: ...
+    def lock_pi_prepare(
+        self, w: Waiter, mem: Target, addr: int, *, tid: int, priority: int = 0, private: bool | None = None
+    ) -> int | None: ...
+    def unlock_pi(
+        self, mem: Target, addr: int, *, tid: int | None = None, private: bool | None = None
+    ) -> None: ...
+    def futex(self, mem: Memory, addr: int) -> Futex: ...
+    def fork(self) -> Manager: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc: object) -> None: ...
+    def __bool__(self) -> Literal[True]: ...
+    def __len__(self) -> int: ...
+    def waiters(self, mem: Target | None = None, addr: int | None = None) -> list[WaiterInfo]: ...
+    def stats(self) -> dict[str, int]: ...
+    def _wake_key_of(self, w: Waiter) -> None: ...
+    def __reduce__(self) -> NoReturn: ...

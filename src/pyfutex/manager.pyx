@@ -1,0 +1,745 @@
+"""Manager: the futex operations, from Python.
+
+Every operation has the same four steps: arguments; the word or key; one call of the engine, attached, and once more
+detached if a lock was not free; what was taken is delivered, and the status becomes a result or an exception.
+"""
+
+cimport cython
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._arguments cimport as_address, as_count, as_sharing, as_u32, convert_deadline
+from pyfutex._blocking cimport block_lock_pi, block_wait, block_wake_wait
+from pyfutex._calledtarget cimport (
+    called_cmp_requeue,
+    called_lock_pi,
+    called_prepare,
+    called_unlock_pi,
+    called_wake_op,
+)
+from pyfutex._core.atomic cimport cas_u32, likely
+from pyfutex._core.bucket cimport Taken, taken_init
+from pyfutex._core.clock cimport Deadline
+from pyfutex._core.engine cimport (
+    engine_prepare,
+    engine_requeue,
+    engine_wake,
+    engine_wake_op,
+    engine_wake_slow,
+    manager_free,
+    manager_new,
+    nobody_for,
+)
+from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
+from pyfutex._core.pi cimport Owner, TID_MASK, engine_lock_pi, engine_unlock_pi
+from pyfutex._core.status cimport (
+    ATTACHED,
+    BUSY,
+    CONTENDED,
+    DETACHED,
+    FAULT,
+    MISFIT,
+    MISMATCH,
+    NOT_OWNER,
+    OK,
+    OWNER_CHANGED,
+    Status,
+    WAITING,
+)
+from pyfutex._core.target cimport (
+    Access,
+    BY_MEMORY,
+    READ,
+    Sharing,
+    WRITE,
+    Word,
+    word_close,
+    word_open,
+    word_open_flat,
+)
+from pyfutex._core.waiter cimport PI, PLAIN, THREAD, WOKEN, Waiter as CWaiter, waiter_init
+from pyfutex._delivery cimport deliver
+from pyfutex._errors cimport raise_status, status_errno
+from pyfutex._inspection cimport cancel_all, list_waiters, queued_count, table_figures
+from pyfutex._owners cimport ask_for_owner, convert_tid
+from pyfutex._words cimport find_key, open_word
+from pyfutex.memory cimport Memory
+from pyfutex.target cimport Target, is_called
+from pyfutex.waiter cimport Waiter, waiter_claim, waiter_leave, waiter_phase, waiter_refuse
+
+from pyfutex.results import Requeued
+
+
+# The default bitset is this very object: compiled constants of one module are, so it is known without a conversion.
+cdef object EVERY_BIT = 0xFFFFFFFF
+
+
+cdef inline int as_bitset(object bitset, uint32_t *value) except -1:
+    if likely(bitset is EVERY_BIT):
+        value[0] = 0xFFFFFFFF
+        return 0
+    return as_u32(bitset, value)
+
+
+cdef inline uint32_t nonzero_bitset(object bitset) except 0:
+    cdef uint32_t value
+    as_bitset(bitset, &value)
+    if value == 0:
+        raise_status(MISFIT)
+    return value
+
+
+cdef object finish(Status status, Taken *taken):
+    """The end of an operation that wakes: deliver, then the number of woken, or the exception that carries it."""
+    cdef uint32_t woken = taken.n
+    if woken:
+        deliver(taken)
+    if status != OK:
+        raise_status(status, woken)
+    return woken
+
+
+@cython.final
+cdef class Manager:
+    """Futexes of one address space, in user space: who waits on which word, and whom a wake reaches.
+
+    Parameters
+    ----------
+    owner_alive : callable, optional
+        Called with a thread id by `lock_pi` and `trylock_pi`: does this owner of a PI word live? False makes them raise
+        ProcessLookupError. Called with no lock held. By default every owner is believed in.
+    profile : str, optional
+        Whose behaviour to follow where kernels differ. Only "linux-6.18" so far.
+
+    Notes
+    -----
+    Arguments that all operations share:
+
+    mem : Target
+        The memory: a `Memory`, an `AddressSpace`, or a subclass of `Target` written in Python.
+    addr : int
+        Address of a futex word in `mem`, a multiple of 4. InvalidArgument (EINVAL) if it is not, OSError (EFAULT) where
+        nothing is mapped. `addr2` lies in `mem2`, by default the same memory.
+    private : bool, optional
+        True: meet only those who use the same memory privately. False: meet all who map the same mappable. None: what
+        the memory says: shared if it was given a mappable.
+    n, n_wake, n_requeue : int
+        How many waiters; 0 is none, ALL is all. InvalidArgument if negative.
+    bitset : int, nonzero 32-bit mask
+        A wake reaches the waiters whose bitset meets its own. InvalidArgument if 0.
+    timeout, deadline : float, seconds
+        Relative (monotonic), or absolute on `clock`, CLOCK_MONOTONIC or CLOCK_REALTIME; not both. ValueError if negative
+        or not a number, OverflowError if too large.
+
+    A wait compares the word and queues the waiter in one step with respect to every wake; waiters of one word are woken
+    in the order in which they came. A waiter that was counted as woken is woken, whatever its timeout says.
+
+    Thread safety: any thread, any number at once, also without a GIL. Operations that cannot block keep the GIL; those
+    that sleep release it and run signal handlers.
+
+    After `os.fork()` the child's managers are empty: waiters of the parent's threads are not there.
+
+    References
+    ----------
+    futex(2); docs/architecture.md; docs/memory-model.md
+    """
+
+    def __cinit__(self, *, owner_alive=None, profile="linux-6.18"):
+        if profile != "linux-6.18":
+            raise ValueError(f"unknown profile {profile!r}: there is linux-6.18")
+        if owner_alive is not None and not callable(owner_alive):
+            raise TypeError("owner_alive must be callable")
+        self.owner_alive = owner_alive
+        self.m = manager_new(NULL)
+        if self.m == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        # Nobody is queued: a thread in wait holds a reference to us, and so does every queued Waiter.
+        if self.m != NULL:
+            manager_free(self.m)
+
+    # --- waking ---
+
+    def wake(self, mem, addr, n=1, *, bitset=0xFFFFFFFF, private=None):
+        """Wake the oldest `n` waiters on a word.
+
+        Returns
+        -------
+        int
+            How many were woken.
+
+        Raises
+        ------
+        InvalidArgument
+            Misaligned, negative `n`, `bitset` 0, or a PI waiter was met; `exc.woken` says how many had been woken.
+        OSError
+            EFAULT: nothing is mapped at `addr`.
+        """
+        cdef Word word
+        cdef Taken taken
+        cdef Status status
+        cdef uint64_t hash
+        cdef uint64_t a
+        cdef uint32_t count
+        cdef uint32_t bits = nonzero_bitset(bitset)
+        as_count(n, &count)
+        if likely(type(mem) is Memory):
+            if as_address(addr, &a):
+                raise_status(FAULT)
+            status = word_open_flat(&(<Memory> mem).c, a, LOG2_SIZE_U32, <Sharing> as_sharing(private), &word)
+        else:
+            status = find_key(target_of(mem), addr, as_sharing(private), READ, &word.key)
+        if status != OK:
+            raise_status(status)
+        if likely(nobody_for(self.m, &word.key, &hash)) or count == 0:
+            return 0
+        taken_init(&taken)
+        status = engine_wake_slow(self.m, &word.key, hash, count, bits, &taken, ATTACHED)
+        if status == CONTENDED:
+            with nogil:
+                status = engine_wake_slow(self.m, &word.key, hash, count, bits, &taken, DETACHED)
+        return finish(status, &taken)
+
+    def requeue(self, mem, addr, addr2, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
+        """Wake `n_wake` waiters of one word and move the next `n_requeue` to the end of another word's queue.
+
+        Returns
+        -------
+        Requeued
+            (woken, requeued). On the same word waiters count as requeued and stay where they are.
+
+        Raises
+        ------
+        InvalidArgument
+            Misaligned, negative counts, or a PI waiter was met; `exc.woken` and `exc.requeued` say what was done.
+        OSError
+            EFAULT: nothing is mapped at `addr` or `addr2`.
+        """
+        return requeue_words(self, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, n_wake,
+                             n_requeue, private, None)
+
+    def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
+        """As `requeue`, provided the word at `addr` holds `val`; comparing and moving are one step.
+
+        Returns
+        -------
+        Requeued or None
+            None: the word held another value, nothing was done.
+        """
+        return requeue_words(self, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, n_wake,
+                             n_requeue, private, val)
+
+    def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None):
+        """Change the word at `addr2`, wake waiters of `addr` and, if its old value passes a comparison, of `addr2`.
+
+        Parameters
+        ----------
+        op : int, 32 bits
+            FUTEX_OP's encoding: operation (4 bits: SET, ADD, OR, ANDN, XOR, and 8 for "1 << operand"), comparison
+            (4 bits: EQ, NE, LT, LE, GT, GE, signed), operand and comparison operand (12 bits each, sign-extended).
+
+        Returns
+        -------
+        int
+            How many were woken on both.
+
+        Raises
+        ------
+        OSError
+            ENOSYS: unknown operation, nothing was changed; or unknown comparison, the word was changed, nobody woken.
+            EFAULT: nothing is mapped at `addr`, or nothing writable at `addr2`.
+        InvalidArgument
+            Misaligned, negative counts, or a PI waiter was met (after the word was changed); `exc.woken`.
+        """
+        cdef Target first = target_of(mem)
+        cdef Target second = target_of(mem if mem2 is None else mem2)
+        cdef int sharing = as_sharing(private)
+        cdef uint32_t n, n2, operation
+        cdef uint32_t *host = NULL
+        cdef CKey key
+        cdef Word word
+        cdef Taken taken
+        cdef Status status
+        cdef bint held = False
+        as_u32(op, &operation)
+        as_count(n_wake, &n)
+        as_count(n_wake2, &n2)
+        taken_init(&taken)
+        status = find_key(first, addr, sharing, READ, &key)
+        if status == OK and is_called(second):
+            word.readers = NULL
+            status = find_key(second, addr2, sharing, WRITE, &word.key)
+            if status == OK:
+                status = called_wake_op(second, addr2, operation, &held)
+        elif status == OK:
+            status = open_word(second, addr2, sharing, WRITE, &word)
+            host = <uint32_t *> word.host
+        if status != OK:
+            raise_status(status)
+        status = engine_wake_op(self.m, &key, &word.key, host, operation, held, n, n2, &taken, ATTACHED)
+        if status == CONTENDED:
+            with nogil:
+                status = engine_wake_op(self.m, &key, &word.key, host, operation, held, n, n2, &taken, DETACHED)
+        word_close(&word)
+        return finish(status, &taken)
+
+    # --- waiting ---
+
+    def wait(self, mem, addr, val, timeout=None, *, deadline=None, clock=1, bitset=0xFFFFFFFF, private=None):
+        """Sleep until woken, provided the word holds `val`.
+
+        Returns
+        -------
+        WaitResult
+            WOKEN; TIMEOUT (the only false one); MISMATCH: the word held another value, nobody slept. The word is
+            compared first: a wait with `timeout=0` tells MISMATCH from TIMEOUT.
+
+        Raises
+        ------
+        InvalidArgument, OSError, ValueError, OverflowError, TypeError
+            See the class. An exception raised by a signal handler propagates, with nothing queued.
+        """
+        cdef Deadline until
+        cdef uint32_t value, bits = nonzero_bitset(bitset)
+        as_u32(val, &value)
+        convert_deadline(timeout, deadline, clock, &until)
+        return block_wait(self, self.m, target_of(mem), addr, value, bits, until, as_sharing(private))
+
+    def wake_wait(self, mem, wake_addr, wait_addr, val, timeout=None, *, n=1, mem2=None, deadline=None,
+                  clock=1, private=None):
+        """Wake `n` waiters on one word, then wait on another: a hand-over with one release of the GIL.
+
+        Whoever is woken finds this thread queued already. A wait that is refused (MISMATCH) wakes all the same.
+
+        Parameters
+        ----------
+        wait_addr : int
+            In `mem2`, by default the same memory.
+        val : int
+            What the word at `wait_addr` has to hold.
+
+        Returns
+        -------
+        WakeWait
+            (woken, result)
+        """
+        cdef Deadline until
+        cdef uint32_t value, count
+        as_u32(val, &value)
+        as_count(n, &count)
+        convert_deadline(timeout, deadline, clock, &until)
+        return block_wake_wait(self, self.m, target_of(mem), wake_addr, count,
+                               target_of(mem if mem2 is None else mem2), wait_addr, value, until, as_sharing(private))
+
+    def wait_prepare(self, Waiter w not None, mem, addr, val, *, bitset=0xFFFFFFFF, private=None):
+        """Queue a Waiter, provided the word holds `val`. Never blocks.
+
+        Returns
+        -------
+        int or None
+            None: queued (or woken already); `w` tells how it ends. Else the result at once, a negative errno: -EAGAIN,
+            the word held another value; -EINVAL, misaligned or `bitset` 0; -EFAULT, nothing is mapped there.
+
+        Raises
+        ------
+        RuntimeError
+            `w` is queued already, or not taken from its completion queue yet.
+        """
+        cdef Target target = target_of(mem)
+        cdef uint32_t value, bits
+        cdef Word word
+        cdef Status status
+        as_u32(val, &value)
+        as_bitset(bitset, &bits)
+        if bits == 0:
+            return -status_errno(MISFIT)
+        if is_called(target):
+            status = find_key(target, addr, as_sharing(private), READ, &word.key)
+            if status == OK:
+                status = called_prepare(self, self.m, w, target, addr, &word.key, value, bits)
+            return None if status == OK else -status_errno(status)
+        # Claimed before the word is opened: claiming may wait for a waker's mark.
+        waiter_claim(w, self, target, PLAIN, bits, 0)
+        status = open_word_claimed(w, target, addr, as_sharing(private), READ, &word)
+        if status == OK:
+            status = engine_prepare(self.m, &w.c, &word.key, <uint32_t *> word.host, value, ATTACHED)
+            if status == CONTENDED:
+                with nogil:
+                    status = engine_prepare(self.m, &w.c, &word.key, <uint32_t *> word.host, value, DETACHED)
+            word_close(&word)
+        if status == OK:
+            return None
+        waiter_refuse(w)
+        return -status_errno(status)
+
+    def wait_complete(self, Waiter w not None):
+        """Take a Waiter out of the queue, wherever a requeue may have moved it.
+
+        Returns
+        -------
+        bool
+            Whether it was woken. False: it was not, and nobody will wake it any more.
+
+        Raises
+        ------
+        InvalidArgument
+            It was queued through a manager of another family.
+        """
+        if w.manager is not self and w.manager is not None and not same_family(self, w.manager):
+            raise_status(MISFIT)
+        waiter_leave(w)
+        return waiter_phase(w) == WOKEN
+
+    # --- PI ---
+
+    def lock_pi(self, mem, addr, timeout=None, *, tid=None, deadline=None, clock=1, private=None):
+        """Acquire a PI word, sleeping until its owner hands it over. Owners follow in the order in which they came.
+
+        The word holds the owner's thread id, WAITERS (bit 31) while somebody is queued, OWNER_DIED (bit 30).
+
+        Parameters
+        ----------
+        tid : int, optional
+            Who acquires; by default the calling thread's native id.
+
+        Returns
+        -------
+        bool
+            True: acquired. False: timed out; WAITERS stays set until the next unlock.
+
+        Raises
+        ------
+        OSError
+            EDEADLK: `tid` owns it already. EFAULT: nothing writable is mapped there.
+        ProcessLookupError
+            ESRCH: `owner_alive` said that the owner is dead. WAITERS is set.
+        InvalidArgument
+            Misaligned, no thread id, or a plain waiter is queued on this word.
+
+        Notes
+        -----
+        Never interrupted: after a signal it goes on waiting, unless the handler raises.
+        """
+        cdef Deadline until
+        cdef uint32_t owner
+        convert_tid(tid, &owner)
+        convert_deadline(timeout, deadline, clock, &until)
+        return block_lock_pi(self, self.m, target_of(mem), addr, owner, until, as_sharing(private), self.owner_alive)
+
+    def trylock_pi(self, mem, addr, *, tid=None, private=None):
+        """Acquire a PI word if it is free.
+
+        Returns
+        -------
+        bool
+            False: somebody holds it. WAITERS is set then, as in Linux, so that the owner's unlock comes here.
+
+        Raises
+        ------
+        As `lock_pi`.
+        """
+        cdef uint32_t owner
+        cdef CWaiter w
+        cdef Status status
+        convert_tid(tid, &owner)
+        waiter_init(&w, PI, THREAD, 0, owner)
+        status = acquire_pi(self, None, &w, target_of(mem), addr, owner, as_sharing(private))
+        if status == OK:
+            return True
+        if status != BUSY:
+            raise_status(status)
+        return False
+
+    def lock_pi_prepare(self, Waiter w not None, mem, addr, *, tid, priority=0, private=None):
+        """Acquire a PI word, or queue a Waiter for it. Never blocks.
+
+        Parameters
+        ----------
+        tid : int
+            Who acquires.
+        priority : int, optional
+            Reserved; owners follow in the order in which they came.
+
+        Returns
+        -------
+        int or None
+            0: acquired. None: queued; when `w` is woken, `tid` owns the word. Else a negative errno: see `lock_pi`.
+
+        Raises
+        ------
+        RuntimeError
+            `w` is queued already, or not taken from its completion queue yet.
+        """
+        cdef Target target = target_of(mem)
+        cdef uint32_t owner
+        cdef Status status
+        convert_tid(tid, &owner)
+        if tid is None:
+            raise TypeError("tid must be given: the waiter may be another thread's")
+        if priority != 0:
+            raise ValueError("priority is reserved: 0 only")
+        if not is_called(target):
+            waiter_claim(w, self, target, PI, 0, owner)
+        try:
+            status = acquire_pi(self, w, &w.c, target, addr, owner, as_sharing(private))
+        except BaseException:
+            if not is_called(target):
+                waiter_refuse(w)
+            raise
+        if status == WAITING:
+            return None
+        if not is_called(target):
+            waiter_refuse(w)
+        return 0 if status == OK else -status_errno(status)
+
+    def unlock_pi(self, mem, addr, *, tid=None, private=None):
+        """Give up a PI word: to the oldest waiter, or to nobody.
+
+        Raises
+        ------
+        PermissionError
+            EPERM: `tid` does not own it. Found out before a misaligned address is, as in Linux.
+        BlockingIOError
+            EAGAIN: the word changed meanwhile, though nobody was queued; try again.
+        InvalidArgument
+            Misaligned, no thread id, or a plain waiter is the oldest one.
+        OSError
+            EFAULT: nothing writable is mapped there.
+        """
+        cdef Target target = target_of(mem)
+        cdef int sharing = as_sharing(private)
+        cdef uint32_t owner
+        cdef Word word
+        cdef Taken taken
+        cdef Status status
+        convert_tid(tid, &owner)
+        taken_init(&taken)
+        if is_called(target):
+            status = find_key(target, addr, sharing, WRITE, &word.key)
+            if status == OK:
+                status = called_unlock_pi(self.m, target, addr, &word.key, owner, &taken)
+            finish(status, &taken)
+            return
+        status = open_word(target, addr, sharing, WRITE, &word)
+        if status == MISFIT and holds_unaligned(target, addr) != owner:
+            status = NOT_OWNER
+        if status != OK:
+            raise_status(status)
+        if not cas_u32(<uint32_t *> word.host, owner, 0):
+            # Not the plain case of an owner without waiters, which user space can do by itself.
+            status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, ATTACHED)
+            if status == CONTENDED:
+                with nogil:
+                    status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, DETACHED)
+        word_close(&word)
+        finish(status, &taken)
+
+    # --- the manager itself ---
+
+    def futex(self, mem, addr):
+        """The word at `addr` of a Memory, bound to this manager.
+
+        Returns
+        -------
+        Futex
+        """
+        from pyfutex.futex import Futex
+
+        return Futex(self, mem, addr)
+
+    def fork(self):
+        """The manager of a forked guest (this is not `os.fork`): starts empty, and meets this one in shared keys.
+
+        Returns
+        -------
+        Manager
+            Operations on words of a mappable, through either of the two, reach the waiters of both.
+        """
+        cdef Manager child = Manager.__new__(Manager, owner_alive=self.owner_alive)
+        manager_free(child.m)
+        child.m = manager_new(self.m)
+        if child.m == NULL:
+            raise MemoryError
+        return child
+
+    def close(self):
+        """Cancel every queued Waiter of this manager. It may be used again afterwards.
+
+        Raises
+        ------
+        RuntimeError
+            A thread sleeps in one of its waits; nothing was cancelled.
+        """
+        cancel_all(self, self.m)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def __bool__(self):
+        return True
+
+    def __len__(self):
+        """How many waiters are queued."""
+        return queued_count(self.m)
+
+    def waiters(self, mem=None, addr=None):
+        """The queued waiters: all of this manager, or those of one word, private and shared, oldest first.
+
+        Looks at one bucket after the other while others go on: a waiter that comes, goes or moves meanwhile may be
+        missing.
+
+        Returns
+        -------
+        list of WaiterInfo
+        """
+        if (mem is None) != (addr is None):
+            raise TypeError("mem and addr belong together")
+        return list_waiters(self.m, None if mem is None else target_of(mem), addr)
+
+    def stats(self):
+        """Figures of the tables, for people and dashboards; costs a look at every bucket.
+
+        Returns
+        -------
+        dict of str to int
+            waiters, keys : queued, in this manager's table and in the one its family shares.
+            buckets, shared_buckets : of the two tables.
+            longest_chain : most keys in one bucket.
+            growths : how often the tables have doubled.
+            migrating : 1 while one of them is doing so.
+            table_bytes : memory of the buckets.
+        """
+        return table_figures(self.m)
+
+    def _wake_key_of(self, Waiter w not None):
+        # Give a wake on to whoever waits where w did: w was woken and nobody takes note.
+        cdef Taken taken
+        cdef CKey key = w.c.key
+        cdef Status status
+        taken_init(&taken)
+        status = engine_wake(self.m, &key, 1, 0xFFFFFFFF, &taken, ATTACHED)
+        if status == CONTENDED:
+            with nogil:
+                status = engine_wake(self.m, &key, 1, 0xFFFFFFFF, &taken, DETACHED)
+        deliver(&taken)
+
+    def __reduce__(self):
+        raise TypeError("a Manager holds the waiters of this process and cannot be pickled")
+
+    def __repr__(self):
+        return f"<Manager at {<uint64_t> self.m:#x}>"
+
+
+cdef inline Target target_of(object mem):
+    if likely(type(mem) is Memory):
+        return <Target> mem
+    if not isinstance(mem, Target):
+        raise TypeError(f"mem must be a Target, not {type(mem).__name__}")
+    return <Target> mem
+
+
+cdef bint same_family(Manager a, Manager b) noexcept:
+    return a.m.family == b.m.family
+
+
+cdef Status open_word_claimed(Waiter w, Target mem, object addr, int sharing, Access access,
+                              Word *word) except? <Status> 255:
+    try:
+        return open_word(mem, addr, sharing, access, word)
+    except BaseException:
+        waiter_refuse(w)
+        raise
+
+
+cdef long holds_unaligned(Target mem, object addr) except -2:
+    # Linux reads the word before it looks at the alignment: whose is it? -1: unreadable.
+    cdef Word byte
+    cdef uint64_t a
+    cdef uint32_t value = 0
+    cdef int i
+    if as_address(addr, &a):
+        return -1
+    for i in range(4):
+        if word_open(&mem.c, a + i, 0, BY_MEMORY, READ, &byte) != OK:
+            return -1
+        value |= <uint32_t> (<unsigned char *> byte.host)[0] << 8 * i
+        word_close(&byte)
+    return value & TID_MASK
+
+
+cdef Status acquire_pi(Manager manager, Waiter w, CWaiter *c, Target mem, object addr, uint32_t tid,
+                       int sharing) except? <Status> 255:
+    """Take the word, or queue w; w None: only try. Never blocks."""
+    cdef Owner owner
+    cdef CKey key
+    cdef Word word
+    cdef Status status
+    if is_called(mem):
+        status = find_key(mem, addr, sharing, WRITE, &key)
+        if status == OK:
+            status = called_lock_pi(manager, manager.m, w, mem, addr, &key, tid, manager.owner_alive)
+        return status
+    while True:
+        owner.tid = 0
+        if manager.owner_alive is not None:
+            ask_for_owner(mem, addr, sharing, tid, manager.owner_alive, &owner)
+        status = open_word(mem, addr, sharing, WRITE, &word)
+        if status != OK:
+            return status
+        if cas_u32(<uint32_t *> word.host, 0, tid):
+            word_close(&word)
+            return OK
+        status = engine_lock_pi(manager.m, c, &word.key, <uint32_t *> word.host, owner, w is None, ATTACHED)
+        if status == CONTENDED:
+            with nogil:
+                status = engine_lock_pi(manager.m, c, &word.key, <uint32_t *> word.host, owner, w is None, DETACHED)
+        word_close(&word)
+        if status != OWNER_CHANGED:
+            return status
+
+
+cdef object requeue_words(Manager manager, Target mem, object addr, Target mem2, object addr2, object n_wake,
+                          object n_requeue, object private, object val):
+    cdef int sharing = as_sharing(private)
+    cdef uint32_t wakes, moves, expected = 0, requeued = 0, woken
+    cdef uint32_t *host = NULL
+    cdef CKey key, key2
+    cdef Word word
+    cdef Taken taken
+    cdef Status status
+    as_count(n_wake, &wakes)
+    as_count(n_requeue, &moves)
+    if val is not None:
+        as_u32(val, &expected)
+    taken_init(&taken)
+    word.readers = NULL
+    status = find_key(mem, addr, sharing, READ, &key)
+    if status == OK:
+        status = find_key(mem2, addr2, sharing, READ, &key2)
+    if status == OK and val is not None and is_called(mem):
+        status = called_cmp_requeue(manager.m, mem, addr, &key, &key2, expected, wakes, moves, &taken, &requeued)
+    elif status == OK:
+        if val is not None:
+            # Opened last: no Python code runs from here to word_close.
+            status = open_word(mem, addr, sharing, READ, &word)
+            if status != OK:
+                raise_status(status)
+            host = <uint32_t *> word.host
+        status = engine_requeue(manager.m, &key, &key2, host, expected, wakes, moves, NULL, &taken, &requeued, ATTACHED)
+        if status == CONTENDED:
+            with nogil:
+                status = engine_requeue(manager.m, &key, &key2, host, expected, wakes, moves, NULL, &taken, &requeued,
+                                        DETACHED)
+        word_close(&word)
+    woken = taken.n
+    if woken:
+        deliver(&taken)
+    if status == MISMATCH:
+        return None
+    if status != OK:
+        raise_status(status, woken, requeued)
+    return Requeued(woken, requeued)

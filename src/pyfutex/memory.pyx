@@ -1,0 +1,266 @@
+"""Memory: one buffer as a target, with the atomic operations of 32-bit and 64-bit cells."""
+
+cimport cython
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._arguments cimport as_address, as_modulo, as_u32, convert_u64, small_int
+from pyfutex._core.atomic cimport (
+    cas_previous_u32,
+    cas_previous_u64,
+    cas_u32,
+    cas_u64,
+    exchange_u32,
+    exchange_u64,
+    fetch_add_u32,
+    fetch_add_u64,
+    fetch_and_u32,
+    fetch_and_u64,
+    fetch_or_u32,
+    fetch_or_u64,
+    fetch_sub_u32,
+    fetch_sub_u64,
+    fetch_xor_u32,
+    fetch_xor_u64,
+    load_u32,
+    load_u64,
+    store_u32,
+    store_u64,
+)
+from pyfutex._core.status cimport FAULT, MISFIT
+from pyfutex._core.target cimport FLAT
+from pyfutex._errors cimport raise_status
+from pyfutex.target cimport shared_key_of
+
+
+cdef uint32_t *cell32(Memory mem, object addr) except NULL:
+    cdef uint64_t a
+    cdef uint64_t offset
+    if as_address(addr, &a):
+        raise_status(FAULT)
+    offset = a - mem.c.base
+    if <uint64_t> (mem.c.host + offset) & 3:
+        raise_status(MISFIT)
+    if offset >= mem.c.nbytes or mem.c.nbytes - offset < 4:
+        raise_status(FAULT)
+    return <uint32_t *> (mem.c.host + offset)
+
+
+cdef uint64_t *cell64(Memory mem, object addr) except NULL:
+    cdef uint64_t a
+    cdef uint64_t offset
+    if as_address(addr, &a):
+        raise_status(FAULT)
+    offset = a - mem.c.base
+    if <uint64_t> (mem.c.host + offset) & 7:
+        raise_status(MISFIT)
+    if offset >= mem.c.nbytes or mem.c.nbytes - offset < 8:
+        raise_status(FAULT)
+    return <uint64_t *> (mem.c.host + offset)
+
+
+cdef inline uint64_t as_u64(object o) except? 0:
+    cdef uint64_t value
+    if not small_int(o, &value):
+        convert_u64(o, <uint64_t> 0xFFFFFFFFFFFFFFFF, &value)
+    return value
+
+
+cdef inline uint32_t u32(object o) except? 0:
+    cdef uint32_t value
+    as_u32(o, &value)
+    return value
+
+
+cdef inline uint64_t modulo(object o) except? 0:
+    cdef uint64_t value
+    as_modulo(o, &value)
+    return value
+
+
+@cython.final
+cdef class Memory(Target):
+    """Any writable contiguous buffer as a target.
+
+    Parameters
+    ----------
+    buffer : buffer
+        bytearray, mmap, array, `SharedMemory.buf`, a NumPy array, ... It stays exported as long as this object lives:
+        until then a bytearray cannot be resized and an mmap or SharedMemory not closed (BufferError). There is no
+        release; drop the last reference instead.
+    base : int, optional
+        Address of the first byte. None: addresses are offsets into the buffer, and private operations know words by
+        their place in the process, so that two Memory objects over the same bytes meet. Given: a space of its own.
+    mappable : Mappable, optional
+        What the buffer is a mapping of. Operations on this memory are then shared, unless they say `private=True`.
+    offset : int, optional
+        Offset of the first byte in `mappable`.
+
+    Raises
+    ------
+    BufferError, TypeError
+        The buffer is read-only or not contiguous; no buffer at all.
+    InvalidArgument
+        `base` and the buffer do not agree modulo 8, so that alignment would not mean the same for both.
+    ValueError
+        `offset` without `mappable`.
+    OverflowError
+        `base` or `offset` beyond 64 bits.
+
+    Notes
+    -----
+    The methods without a number in their name work on 32-bit cells, those with 64 on 64-bit cells. All are atomic and
+    sequentially consistent. A cell lies at a multiple of its size and inside the buffer: else InvalidArgument (EINVAL)
+    or OSError (EFAULT). Values are unsigned; those of the `fetch_*` methods and what they leave are taken modulo 2**32
+    or 2**64, others raise OverflowError. Any thread may call any of them at any time.
+    """
+
+    def __cinit__(self, buffer, base=None, *, Mappable mappable=None, offset=0):
+        cdef uint64_t host
+        PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        host = <uint64_t> self.view.buf
+        self.c.kind = FLAT
+        self.c.host = <char *> self.view.buf
+        self.c.nbytes = <uint64_t> self.view.len
+        self.mappable = mappable
+        self.c.mappable = 0 if mappable is None else mappable.serial
+        self.c.mappable_offset = as_u64(offset)
+        if mappable is None and self.c.mappable_offset:
+            raise ValueError("an offset belongs to a mappable")
+        if base is None:
+            # The host's own space: 0, and host addresses.
+            self.c.serial = 0
+            self.c.key_shift = host
+        else:
+            self.c.base = as_u64(base)
+            if (host - self.c.base) & 7:
+                raise_status(MISFIT)
+            if self.c.base + self.c.nbytes < self.c.base:
+                raise OverflowError("the buffer would end beyond 64 bits")
+
+    def __init__(self, buffer, base=None, *, mappable=None, offset=0):
+        pass
+
+    def __dealloc__(self):
+        # No waiter of ours is queued: each holds a reference to its target. PyBuffer_Release ignores a view never got.
+        PyBuffer_Release(&self.view)
+
+    @property
+    def base(self):
+        """int: address of the first byte; 0 where none was given."""
+        return self.c.base
+
+    @property
+    def nbytes(self):
+        """int: size of the buffer."""
+        return self.c.nbytes
+
+    @property
+    def obj(self):
+        """The buffer."""
+        return <object> self.view.obj
+
+    @property
+    def host_address(self):
+        """int: where the first byte lies in this process."""
+        return <uint64_t> self.c.host
+
+    def __repr__(self):
+        return f"<Memory of {self.c.nbytes} bytes at {self.c.base:#x}>"
+
+    def load(self, addr, size=4, /):
+        """The word of `size` (4 or 8) bytes at `addr`."""
+        if size == 4:
+            return load_u32(cell32(self, addr))
+        if size == 8:
+            return load_u64(cell64(self, addr))
+        raise_status(MISFIT)
+
+    def swap(self, addr, new, size=4, /):
+        """As `exchange`, with the size as an argument: the method of the `Target` protocol."""
+        if size == 4:
+            return exchange_u32(cell32(self, addr), u32(new))
+        if size == 8:
+            return exchange_u64(cell64(self, addr), as_u64(new))
+        raise_status(MISFIT)
+
+    def compare_and_swap(self, addr, old, new, size=4, /):
+        """Store `new` if `old` is there; return what was there. The method of the `Target` protocol."""
+        if size == 4:
+            return cas_previous_u32(cell32(self, addr), u32(old), u32(new))
+        if size == 8:
+            return cas_previous_u64(cell64(self, addr), as_u64(old), as_u64(new))
+        raise_status(MISFIT)
+
+    def shared_key(self, addr, /):
+        """The key by which shared operations know the word at `addr`."""
+        return shared_key_of(self, addr)
+
+    def store(self, addr, value, /):
+        """Store a 32-bit value."""
+        store_u32(cell32(self, addr), u32(value))
+
+    def exchange(self, addr, value, /):
+        """Store a 32-bit value and return what was there."""
+        return exchange_u32(cell32(self, addr), u32(value))
+
+    def compare_exchange(self, addr, expected, desired, /):
+        """Store `desired` if `expected` is there; whether it was."""
+        return bool(cas_u32(cell32(self, addr), u32(expected), u32(desired)))
+
+    def fetch_add(self, addr, value, /):
+        """Add to the 32-bit cell and return what was there."""
+        return fetch_add_u32(cell32(self, addr), <uint32_t> modulo(value))
+
+    def fetch_sub(self, addr, value, /):
+        """Subtract from the 32-bit cell and return what was there."""
+        return fetch_sub_u32(cell32(self, addr), <uint32_t> modulo(value))
+
+    def fetch_and(self, addr, value, /):
+        """And into the 32-bit cell and return what was there."""
+        return fetch_and_u32(cell32(self, addr), <uint32_t> modulo(value))
+
+    def fetch_or(self, addr, value, /):
+        """Or into the 32-bit cell and return what was there."""
+        return fetch_or_u32(cell32(self, addr), <uint32_t> modulo(value))
+
+    def fetch_xor(self, addr, value, /):
+        """Exclusive-or into the 32-bit cell and return what was there."""
+        return fetch_xor_u32(cell32(self, addr), <uint32_t> modulo(value))
+
+    def load64(self, addr, /):
+        """The 64-bit cell at `addr`."""
+        return load_u64(cell64(self, addr))
+
+    def store64(self, addr, value, /):
+        """Store a 64-bit value."""
+        store_u64(cell64(self, addr), as_u64(value))
+
+    def exchange64(self, addr, value, /):
+        """Store a 64-bit value and return what was there."""
+        return exchange_u64(cell64(self, addr), as_u64(value))
+
+    def compare_exchange64(self, addr, expected, desired, /):
+        """Store `desired` if `expected` is there; whether it was."""
+        return bool(cas_u64(cell64(self, addr), as_u64(expected), as_u64(desired)))
+
+    def fetch_add64(self, addr, value, /):
+        """Add to the 64-bit cell and return what was there."""
+        return fetch_add_u64(cell64(self, addr), modulo(value))
+
+    def fetch_sub64(self, addr, value, /):
+        """Subtract from the 64-bit cell and return what was there."""
+        return fetch_sub_u64(cell64(self, addr), modulo(value))
+
+    def fetch_and64(self, addr, value, /):
+        """And into the 64-bit cell and return what was there."""
+        return fetch_and_u64(cell64(self, addr), modulo(value))
+
+    def fetch_or64(self, addr, value, /):
+        """Or into the 64-bit cell and return what was there."""
+        return fetch_or_u64(cell64(self, addr), modulo(value))
+
+    def fetch_xor64(self, addr, value, /):
+        """Exclusive-or into the 64-bit cell and return what was there."""
+        return fetch_xor_u64(cell64(self, addr), modulo(value))

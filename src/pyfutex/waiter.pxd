@@ -1,0 +1,39 @@
+"""Waiter: an entry of the queue as a Python object."""
+
+from pyfutex._core.clock cimport Deadline
+from pyfutex._core.waiter cimport Waiter as CWaiter, WaiterKind
+from pyfutex.completionqueue cimport CompletionQueue
+from pyfutex.target cimport Target
+
+
+cdef class Waiter:
+    cdef CWaiter c
+    cdef object on_wake             # None, or called with this waiter when it was woken. Immutable
+    cdef CompletionQueue queue      # where it goes when woken, or None; an event loop sets its own while it awaits
+    cdef object awaiting            # None, or what tells the event loop that awaits it that it was cancelled
+    cdef object manager             # the Manager in which it was queued last
+    cdef Target target              # the memory on which it waited last
+    cdef public object tag
+
+
+# Claim w for being queued: RuntimeError when it is queued, or not taken from its completion queue yet. Then the caller
+# owns it until waiter_queued or waiter_refused. The queue's reference to w is taken here.
+cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
+                      unsigned int tid) except -1
+# It was not queued after all.
+cdef void waiter_refuse(Waiter w) noexcept
+
+# Whether w was queued and is no more, now. If not: it had been taken, or was not queued at all.
+cdef bint waiter_cancel(Waiter w) noexcept
+
+# As Waiter.cancel.
+cdef bint waiter_leave(Waiter w) except? True
+
+# Its Phase, as of this process: a waiter that was queued before a fork reads CANCELLED.
+cdef int waiter_phase(Waiter w) noexcept
+
+# Sleep on w until it is woken or `until`: WaitResult.WOKEN or TIMEOUT (still queued). RuntimeError as Waiter.wait.
+cdef object waiter_sleep(Waiter w, Deadline until)
+
+# Call on_wake if there is one; exceptions go to sys.unraisablehook.
+cdef void run_callback(Waiter w) noexcept

@@ -1,0 +1,366 @@
+"""Waiter: an entry of the queue as a Python object, for those who queue first and block, poll or await later.
+
+Who owns a Waiter: its holders, and while it is queued the queue as well. Whoever takes it off the queue (a waker, a
+cancel, a completion queue's reader) gets that reference and drops it, attached and with no lock held. So a Waiter is
+never deallocated while queued.
+"""
+
+cimport cython
+
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_WriteUnraisable
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from posix.unistd cimport close
+
+from pyfutex._arguments cimport convert_deadline
+from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, load_acquire_u64, store_relaxed_u64, store_release_u32
+from pyfutex._core.clock cimport Deadline, now_ns
+from pyfutex._core.completions cimport bell_new, bell_ring, bell_silence
+from pyfutex._core.engine cimport (
+    await_mark,
+    current_epoch,
+    engine_complete,
+    engine_key,
+    engine_notify_through,
+)
+from pyfutex._core.key cimport Key as CKey
+from pyfutex._core.parker cimport Parker, UNMARKED, WITHDRAWN, park, parker_self
+from pyfutex._core.status cimport (
+    ATTACHED,
+    BUSY,
+    CONTENDED,
+    DETACHED,
+    INTERRUPTED,
+    NO_MEMORY,
+    OK,
+    Status,
+    TAKEN,
+    TIMED_OUT,
+)
+from pyfutex._core.waiter cimport (
+    CANCELLED,
+    IDLE,
+    OBJECT,
+    PI,
+    PLAIN,
+    PREPARING,
+    QUEUED,
+    WOKEN,
+    is_marked,
+    mark_waiter,
+    waiter_init,
+)
+from pyfutex._pimutex cimport pi_enter, pi_is_mine, pi_leave
+from pyfutex.key cimport key_object
+from pyfutex.target cimport is_called
+
+from pyfutex.results import WaiterState, WaitResult
+
+cdef object RESULT_TIMEOUT = WaitResult.TIMEOUT
+cdef object RESULT_WOKEN = WaitResult.WOKEN
+cdef dict STATES = {
+    <int> IDLE: WaiterState.IDLE,
+    <int> PREPARING: WaiterState.IDLE,
+    <int> QUEUED: WaiterState.QUEUED,
+    <int> WOKEN: WaiterState.DONE,
+    <int> CANCELLED: WaiterState.CANCELLED,
+}
+
+
+cdef int waiter_phase(Waiter w) noexcept:
+    # A waiter queued before a fork of this process is not queued in the child: nobody will take it. The reference that
+    # the parent's queue holds is dropped by whoever notices first.
+    if load_acquire_u32(&w.c.phase) == QUEUED and w.c.epoch != current_epoch():
+        waiter_cancel(w)
+    return load_acquire_u32(&w.c.phase)
+
+
+cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
+                      unsigned int tid) except -1:
+    cdef unsigned int phase = waiter_phase(w)
+    if phase == PREPARING or phase == QUEUED or not cas_u32(&w.c.phase, phase, PREPARING):
+        raise RuntimeError("the waiter is queued already")
+    if load_acquire_u32(&w.c.undrained):
+        store_release_u32(&w.c.phase, phase)
+        raise RuntimeError("the waiter is still in its completion queue")
+    if phase == WOKEN and not is_marked(&w.c):
+        with nogil:
+            await_mark(&w.c)    # its waker took it and is about to mark it
+    # Ours alone from here on. The descriptor and the queue stay what they are.
+    store_relaxed_u64(&w.c.mark, UNMARKED)
+    w.c.kind = kind
+    w.c.bitset = bitset
+    w.c.tid = tid
+    if w.c.fd >= 0:
+        bell_silence(w.c.fd)
+    w.manager = manager
+    w.target = target
+    Py_INCREF(w)
+    return 0
+
+
+cdef void waiter_refuse(Waiter w) noexcept:
+    store_release_u32(&w.c.phase, IDLE)
+    Py_DECREF(w)
+
+
+cdef bint waiter_cancel(Waiter w) noexcept:
+    cdef Status status
+    cdef bint serialised
+    if load_acquire_u32(&w.c.phase) != QUEUED:
+        return False
+    # A PI waiter on a Python target leaves under the target's PI mutex: its unlock reads the queue, then the word.
+    serialised = w.c.kind == PI and is_called(w.target) and not pi_is_mine(&w.target.pi_thread)
+    if serialised:
+        with nogil:
+            pi_enter(&w.target.pi_lock, &w.target.pi_thread)
+    status = engine_complete(&w.c, ATTACHED)
+    if status == CONTENDED:
+        with nogil:
+            status = engine_complete(&w.c, DETACHED)
+    if serialised:
+        pi_leave(&w.target.pi_lock, &w.target.pi_thread)
+    if status != OK:
+        return False
+    # Ours alone, but for a thread that may sleep on it.
+    mark_waiter(&w.c, WITHDRAWN)
+    Py_DECREF(w)
+    return True
+
+
+cdef bint waiter_leave(Waiter w) except? True:
+    if waiter_phase(w) != QUEUED or not waiter_cancel(w):
+        return False
+    if w.awaiting is not None:
+        w.awaiting()
+    return True
+
+
+cdef object waiter_sleep(Waiter w, Deadline until):
+    cdef Parker *p
+    cdef Status status
+    cdef int phase
+    while True:
+        phase = waiter_phase(w)
+        if phase == CANCELLED:
+            raise RuntimeError("the waiter was cancelled")
+        if phase != QUEUED and phase != WOKEN:
+            raise RuntimeError("the waiter is not queued")
+        if is_marked(&w.c):
+            return RESULT_WOKEN
+        if phase == QUEUED and until.ns <= now_ns(until.clock):
+            return RESULT_TIMEOUT
+        with nogil:
+            p = parker_self()
+            status = NO_MEMORY if p == NULL else park(p, &w.c.mark, until)
+        if status == TIMED_OUT:
+            # Taken at the last moment counts as woken; its mark is on its way.
+            if waiter_phase(w) == QUEUED:
+                return RESULT_TIMEOUT
+            with nogil:
+                await_mark(&w.c)
+        elif status == INTERRUPTED:
+            PyErr_CheckSignals()
+        elif status == BUSY:
+            raise RuntimeError("another thread sleeps on this waiter")
+        elif status == NO_MEMORY:
+            raise MemoryError
+
+
+cdef Status notify_through(Waiter w, int fd, void *queue) noexcept:
+    cdef Status status = engine_notify_through(&w.c, fd, queue, ATTACHED)
+    if status == CONTENDED:
+        with nogil:
+            status = engine_notify_through(&w.c, fd, queue, DETACHED)
+    return status
+
+
+cdef void run_callback(Waiter w) noexcept:
+    if w.on_wake is not None:
+        try:
+            w.on_wake(w)
+        except BaseException:
+            PyErr_WriteUnraisable(w.on_wake)
+
+
+@cython.final
+cdef class Waiter:
+    """One entry of a manager's queue, for callers who queue first and learn later.
+
+    Parameters
+    ----------
+    on_wake : callable, optional
+        Called with this waiter when it has been woken: by the waking thread, after it let all locks go; or, if there is
+        a `queue`, by whoever calls `CompletionQueue.run`. An exception goes to `sys.unraisablehook`.
+    queue : CompletionQueue, optional
+        Where this waiter goes when woken.
+    tag : object, optional
+        The caller's own: the guest thread, a greenlet, ...
+
+    Attributes
+    ----------
+    tag : object
+
+    Notes
+    -----
+    A waiter can be queued again and again, in one queue at a time. While it is queued the queue keeps it alive.
+    Thread safety: any thread, at any time; two threads that queue it at the same time are told apart (RuntimeError).
+
+    See Also
+    --------
+    Manager.wait_prepare : queues one.
+    """
+
+    def __cinit__(self, on_wake=None, *, CompletionQueue queue=None, tag=None):
+        waiter_init(&self.c, PLAIN, OBJECT, 0, 0)
+        self.c.owner = <void *> self
+        self.on_wake = on_wake
+        self.queue = queue
+        self.c.queue = NULL if queue is None else <void *> &queue.c
+        self.tag = tag
+        if on_wake is not None and not callable(on_wake):
+            raise TypeError("on_wake must be callable")
+
+    def __dealloc__(self):
+        # Not queued: the queue would hold a reference. Nor about to be marked: so would its taker.
+        if self.c.fd >= 0:
+            close(self.c.fd)
+
+    @property
+    def state(self):
+        """WaiterState: where it is in its life."""
+        return STATES[waiter_phase(self)]
+
+    @property
+    def woken(self):
+        """bool: whether a waker took it."""
+        return waiter_phase(self) == WOKEN
+
+    @property
+    def result(self):
+        """int or None: what the call would have returned: 0 when woken (or when it got the PI lock); None before."""
+        return 0 if waiter_phase(self) == WOKEN else None
+
+    @property
+    def key(self):
+        """Key or None: where it is queued, or was last; after a requeue the new place."""
+        cdef CKey key
+        cdef int phase = waiter_phase(self)
+        if phase == IDLE or phase == PREPARING:
+            return None
+        if engine_key(&self.c, &key, ATTACHED) == CONTENDED:
+            with nogil:
+                engine_key(&self.c, &key, DETACHED)
+        return key_object(&key)
+
+    def wait(self, timeout=None, *, deadline=None, clock=1):
+        """Sleep until this waiter is woken.
+
+        Parameters
+        ----------
+        timeout : float, seconds, optional
+            Relative. None waits for ever, 0 only looks.
+        deadline : float, seconds, optional
+            Absolute, on `clock`; instead of `timeout`.
+        clock : int, optional
+            CLOCK_MONOTONIC or CLOCK_REALTIME.
+
+        Returns
+        -------
+        WaitResult
+            WOKEN; or TIMEOUT, and it is still queued.
+
+        Raises
+        ------
+        RuntimeError
+            It is not queued, was cancelled (now or meanwhile), or another thread sleeps on it.
+        ValueError, OverflowError, TypeError
+            `timeout` or `deadline` negative, too large, both given, or no number.
+
+        Notes
+        -----
+        Releases the GIL while it sleeps, and runs signal handlers.
+        """
+        cdef Deadline until
+        convert_deadline(timeout, deadline, clock, &until)
+        return waiter_sleep(self, until)
+
+    def cancel(self):
+        """Take it out of the queue, wherever a requeue may have moved it.
+
+        Returns
+        -------
+        bool
+            True: it was queued and is no more; nobody will wake it. False: it was not, or a waker was faster: look at
+            `state` and `result`.
+        """
+        return bool(waiter_leave(self))
+
+    def fileno(self):
+        """A descriptor that becomes readable when this waiter is woken, for select, poll and epoll.
+
+        It is made at the first call, stays the same, and is closed with the waiter. Do not read from it or close it.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        OSError
+            EMFILE, ENFILE: out of descriptors. Many waiters are better served by one `CompletionQueue`.
+        """
+        cdef int fd
+        if self.c.fd >= 0:
+            return self.c.fd
+        fd = bell_new()
+        if fd < 0:
+            PyErr_SetFromErrno(OSError)
+        if notify_through(self, fd, self.c.queue) == TAKEN:
+            # Not queued, so nobody but us looks at it; or taken by a waker who may still read the old value: then wait
+            # until it is done, and tell ourselves what it did not know how to tell.
+            if load_acquire_u32(&self.c.phase) == WOKEN:
+                if not is_marked(&self.c):
+                    with nogil:
+                        await_mark(&self.c)
+                bell_ring(fd)
+            self.c.fd = fd
+        return fd
+
+    def _call_on_wake(self):
+        # For CompletionQueue.run and pyfutex.aio.
+        run_callback(self)
+
+    def _complete_into(self, CompletionQueue queue not None, on_cancel):
+        # For pyfutex.aio: have this waiter, if it is still queued, complete into an event loop's queue. Whether it was.
+        if self.queue is not None:
+            raise RuntimeError("the waiter completes into a queue, or is awaited already")
+        if waiter_phase(self) != QUEUED or notify_through(self, self.c.fd, &queue.c) != OK:
+            return False
+        self.queue = queue
+        self.awaiting = on_cancel
+        return True
+
+    def _complete_alone(self):
+        # For pyfutex.aio, once the waiter is not queued any more and out of the event loop's queue.
+        self.awaiting = None
+        self.queue = None
+        self.c.queue = NULL
+
+    def _wake_another(self):
+        # For pyfutex.aio: this waiter was woken and nobody takes note; wake the next one of its key instead.
+        self.manager._wake_key_of(self)
+
+    def __await__(self):
+        """Wait in the running asyncio event loop; the result is a WaitResult.
+
+        Cancelling the await cancels the waiter. If it was already taken, one wake for the same key is given on.
+        """
+        from pyfutex.aio import woken
+
+        return woken(self).__await__()
+
+    def __reduce__(self):
+        raise TypeError("a Waiter belongs to a queue of this process and cannot be pickled")
+
+    def __repr__(self):
+        return f"<Waiter {self.state.name}{'' if self.tag is None else f' {self.tag!r}'}>"
