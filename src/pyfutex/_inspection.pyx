@@ -6,7 +6,7 @@ so all tables are looked at, and a waiter counts for the manager through which i
 Buckets are visited attached, so that the queue's object waiters can be given a reference while the lock keeps them there.
 """
 
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.ref cimport Py_DECREF, PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 

@@ -11,7 +11,6 @@ from pyfutex.target import Target
 @final
 class AddressSpace(Target):
     def __new__(cls) -> Self: ...
-    def __init__(self) -> None: ...
     def map(
         self,
         addr: int,

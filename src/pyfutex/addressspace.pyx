@@ -23,9 +23,12 @@ from pyfutex.memory cimport Memory
 from pyfutex.target cimport shared_key_of
 
 from bisect import bisect_right
+from operator import attrgetter
 from threading import Lock
 
 from pyfutex.results import Region
+
+_by_address = attrgetter("addr")
 
 
 cdef uint64_t number(object o, str what) except? 0:
@@ -36,7 +39,7 @@ cdef uint64_t number(object o, str what) except? 0:
 
 
 @cython.final
-cdef class Mapping:
+cdef class _Mapping:
     """A region and what nogil lookups need of it. Immutable."""
 
     cdef readonly uint64_t addr
@@ -50,16 +53,16 @@ cdef class Mapping:
     cdef object region(self):
         return Region(self.addr, self.length, self.memory, self.offset, self.mappable)
 
-    cdef Mapping part(self, uint64_t addr, uint64_t end):
+    cdef _Mapping part(self, uint64_t addr, uint64_t end):
         # What is left of this mapping between two addresses inside it.
         cdef uint64_t skipped = addr - self.addr
-        return make_mapping(addr, end - addr, self.memory, self.offset + skipped, self.mappable,
-                            self.mappable_offset + skipped if self.mappable is not None else 0, self.writable)
+        cdef uint64_t shared_at = self.mappable_offset + skipped if self.mappable is not None else 0
+        return make_mapping(addr, end - addr, self.memory, self.offset + skipped, self.mappable, shared_at, self.writable)
 
 
-cdef Mapping make_mapping(uint64_t addr, uint64_t length, Memory memory, uint64_t offset, Mappable mappable,
+cdef _Mapping make_mapping(uint64_t addr, uint64_t length, Memory memory, uint64_t offset, Mappable mappable,
                           uint64_t mappable_offset, bint writable):
-    cdef Mapping m = Mapping.__new__(Mapping)
+    cdef _Mapping m = _Mapping.__new__(_Mapping)
     m.addr = addr
     m.length = length
     m.memory = memory
@@ -68,10 +71,6 @@ cdef Mapping make_mapping(uint64_t addr, uint64_t length, Memory memory, uint64_
     m.mappable_offset = mappable_offset
     m.writable = writable
     return m
-
-
-def mapping_addr(Mapping m):
-    return m.addr
 
 
 @cython.final
@@ -95,9 +94,6 @@ cdef class AddressSpace(Target):
         self.c.kind = MAPPED
         self.mapped = []
         self.publishing = Lock()
-
-    def __init__(self):
-        pass
 
     def __dealloc__(self):
         # No reader is left: each holds a reference to the target it reads.
@@ -143,7 +139,7 @@ cdef class AddressSpace(Target):
         cdef Memory mem = memory if isinstance(memory, Memory) else Memory(memory)
         cdef uint64_t a = number(addr, "addr"), skip = number(offset, "offset"), n
         cdef uint64_t shared_at = number(mappable_offset, "mappable_offset")
-        cdef Mapping new
+        cdef _Mapping new
         cdef list mapped, dropped
         cdef Py_ssize_t i
         if skip >= mem.c.nbytes:
@@ -163,10 +159,10 @@ cdef class AddressSpace(Target):
         new = make_mapping(a, n, mem, skip, mappable, shared_at, bool(writable))
         with self.publishing:
             mapped = self.mapped
-            i = bisect_right(mapped, a, key=mapping_addr)
-            if i > 0 and a - (<Mapping> mapped[i - 1]).addr < (<Mapping> mapped[i - 1]).length:
+            i = bisect_right(mapped, a, key=_by_address)
+            if i > 0 and a - (<_Mapping> mapped[i - 1]).addr < (<_Mapping> mapped[i - 1]).length:
                 raise ValueError(f"overlaps the region at {mapped[i - 1].addr:#x}")
-            if i < len(mapped) and (<Mapping> mapped[i]).addr - a < n:
+            if i < len(mapped) and (<_Mapping> mapped[i]).addr - a < n:
                 raise ValueError(f"overlaps the region at {mapped[i].addr:#x}")
             dropped = publish(self, [*mapped[:i], new, *mapped[i:]])
         del dropped     # outside the lock: the end of a buffer may run Python code
@@ -191,7 +187,7 @@ cdef class AddressSpace(Target):
         """
         cdef uint64_t a = number(addr, "addr"), n = number(length, "length")
         cdef uint64_t end = a + n, its_end
-        cdef Mapping m
+        cdef _Mapping m
         cdef list kept = [], dropped = None
         if n == 0:
             raise ValueError("length is 0")
@@ -218,7 +214,7 @@ cdef class AddressSpace(Target):
         -------
         list of Region
         """
-        return [(<Mapping> m).region() for m in self.mapped]
+        return [(<_Mapping> m).region() for m in self.mapped]
 
     def fork(self, copy=None):
         """The address space of a forked guest: shared regions are shared, private ones copied.
@@ -235,7 +231,7 @@ cdef class AddressSpace(Target):
             With the same regions at the same addresses. It is another space: private keys do not meet.
         """
         cdef AddressSpace child = AddressSpace()
-        cdef Mapping m
+        cdef _Mapping m
         for m in self.mapped:
             if m.mappable is not None:
                 child.map(m.addr, m.memory, length=m.length, offset=m.offset, mappable=m.mappable,
@@ -287,7 +283,7 @@ cdef list publish(AddressSpace space, list mapped):
     """Requires: `publishing` held. Returns the old list, whose memory no reader uses any more."""
     cdef RegionArray *array = region_array_new(len(mapped))
     cdef list old = space.mapped
-    cdef Mapping m
+    cdef _Mapping m
     cdef CRegion *r
     cdef Py_ssize_t i
     if array == NULL:
@@ -306,7 +302,7 @@ cdef list publish(AddressSpace space, list mapped):
     return old
 
 
-cdef object copy_of(Mapping m):
+cdef object copy_of(_Mapping m):
     return bytearray(memoryview(m.memory.obj).cast("B")[m.offset:m.offset + m.length])
 
 

@@ -32,7 +32,6 @@ class _LoopCompletions:
             if future is not None and not future.done():
                 future.set_result(None)
 
-
     def cancelled(self, loop: asyncio.AbstractEventLoop, waiter: Waiter) -> None:
         # Called by whoever cancelled an awaited waiter, on any thread.
         loop.call_soon_threadsafe(self.end_cancelled, waiter)
@@ -82,7 +81,7 @@ async def woken(waiter: Waiter) -> WaitResult:
     loop = asyncio.get_running_loop()
     completions = _completions_of(loop)
     if not waiter._complete_into(completions.queue, partial(completions.cancelled, loop, waiter)):
-        if waiter.state is WaiterState.DONE:
+        if waiter.woken:
             return WaitResult.WOKEN
         raise RuntimeError(f"cannot await {waiter!r}: it was cancelled meanwhile")
     # The loop's thread drains, and it is here: nothing can complete between the two lines.
@@ -92,7 +91,7 @@ async def woken(waiter: Waiter) -> WaitResult:
     except asyncio.CancelledError:
         completions.futures.pop(waiter, None)
         # True: `cancelled` tidies up. False: `drain` does, and the wake that nobody takes note of is given on.
-        if not waiter.cancel() and waiter.state is WaiterState.DONE:
+        if not waiter.cancel() and waiter.woken:
             waiter._wake_another()
         raise
     return WaitResult.WOKEN

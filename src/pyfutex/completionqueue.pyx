@@ -16,7 +16,6 @@ from pyfutex._core.completions cimport bell_new, bell_ring, bell_silence, bell_w
 from queue import Empty
 
 
-
 @cython.final
 cdef class CompletionQueue:
     """Waiters that were taken by a waker, in the order of the wakes.
@@ -36,7 +35,8 @@ cdef class CompletionQueue:
 
     def __dealloc__(self):
         # Nothing is queued that names us: such a waiter holds a reference to its completion queue.
-        if self.c.bell >= 0:
+        # 0: the constructor refused its arguments before it made one.
+        if self.c.bell > 0:
             close(self.c.bell)
 
     def fileno(self):

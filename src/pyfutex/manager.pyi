@@ -13,7 +13,7 @@ class Manager:
         cls, *, owner_alive: Callable[[int], bool] | None = None, profile: str = "linux-6.18"
     ) -> Self: ...
     def wake(
-        self, mem: Target, addr: int, n: int = 1, *, bitset: int = 0xFFFF_FFFF, private: bool | None = None
+        self, mem: Target, addr: int, n: int = 1, *, bitset: int = ..., private: bool | None = None
     ) -> int: ...
     def requeue(
         self,
@@ -21,7 +21,7 @@ class Manager:
         addr: int,
         addr2: int,
         n_wake: int = 1,
-        n_requeue: int = 0x7FFF_FFFF,
+        n_requeue: int = ...,
         *,
         mem2: Target | None = None,
         private: bool | None = None,
@@ -33,7 +33,7 @@ class Manager:
         addr2: int,
         val: int,
         n_wake: int = 1,
-        n_requeue: int = 0x7FFF_FFFF,
+        n_requeue: int = ...,
         *,
         mem2: Target | None = None,
         private: bool | None = None,
@@ -59,7 +59,7 @@ class Manager:
         *,
         deadline: float | None = None,
         clock: int = 1,
-        bitset: int = 0xFFFF_FFFF,
+        bitset: int = ...,
         private: bool | None = None,
     ) -> WaitResult: ...
     def wake_wait(
@@ -83,7 +83,7 @@ class Manager:
         addr: int,
         val: int,
         *,
-        bitset: int = 0xFFFF_FFFF,
+        bitset: int = ...,
         private: bool | None = None,
     ) -> int | None: ...
     def wait_complete(self, w: Waiter) -> bool: ...

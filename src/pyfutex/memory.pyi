@@ -10,9 +10,6 @@ class Memory(Target):
     def __new__(
         cls, buffer: Buffer, base: int | None = None, *, mappable: Mappable | None = None, offset: int = 0
     ) -> Self: ...
-    def __init__(
-        self, buffer: Buffer, base: int | None = None, *, mappable: Mappable | None = None, offset: int = 0
-    ) -> None: ...
     @property
     def base(self) -> int: ...
     @property

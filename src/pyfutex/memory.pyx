@@ -139,9 +139,6 @@ cdef class Memory(Target):
             if self.c.base + self.c.nbytes < self.c.base:
                 raise OverflowError("the buffer would end beyond 64 bits")
 
-    def __init__(self, buffer, base=None, *, mappable=None, offset=0):
-        pass
-
     def __dealloc__(self):
         # No waiter of ours is queued: each holds a reference to its target. PyBuffer_Release ignores a view never got.
         PyBuffer_Release(&self.view)

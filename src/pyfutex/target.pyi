@@ -1,7 +1,10 @@
 from typing import NoReturn, Self
 
+from typing_extensions import disjoint_base
+
 from pyfutex.key import Key
 
+@disjoint_base
 class Target:
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     def load(self, addr: int, size: int = 4, /) -> int: ...

@@ -12,7 +12,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from posix.unistd cimport close
 
 from pyfutex._arguments cimport convert_deadline
-from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, load_acquire_u64, store_relaxed_u64, store_release_u32
+from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_relaxed_u64, store_release_u32
 from pyfutex._core.clock cimport Deadline, now_ns
 from pyfutex._core.completions cimport bell_new, bell_ring, bell_silence
 from pyfutex._core.engine cimport (
@@ -221,8 +221,9 @@ cdef class Waiter:
             raise TypeError("on_wake must be callable")
 
     def __dealloc__(self):
-        # Not queued: the queue would hold a reference. Nor about to be marked: so would its taker.
-        if self.c.fd >= 0:
+        # Not queued: the queue would hold a reference. Nor about to be marked: so would its taker. Without an owner the
+        # constructor refused its arguments before it set anything up: then 0 is no descriptor of ours.
+        if self.c.owner != NULL and self.c.fd >= 0:
             close(self.c.fd)
 
     @property

@@ -139,3 +139,17 @@ def test_ping_pong_by_plain_stores_loses_no_turn(together, kinds, pinned):
     crew = together(*[lambda me=me: f.ping_pong(me, turns, patience_ns) for me in (0, 1)], pinned=pinned)
     assert crew.join() == [0, 0]
     assert f.word(0) == turns
+
+
+def test_no_level_of_a_growing_table_says_that_nobody_waits(together, seed):
+    growths = 0
+    for _ in range(scaled(40)):
+        f = field.Field()
+        crew = together(f.watch_level_words, partial(f.fill_loop, seed(), 1_500, 1), pinned=True)
+        crew.join(1)
+        f.stop()
+        (looks, n_levels, wrong), _ = crew.join()
+        assert looks > 0
+        assert wrong == 0
+        growths += n_levels - 1
+    assert growths > 0

@@ -119,7 +119,8 @@ cdef inline Status bucket_wake(Waiter **link, uint32_t n, uint32_t bitset, const
                                uint32_t *lowered) noexcept nogil:
     """Take the oldest n waiters of one key whose bitset meets `bitset`; `lowered` grows by ONE_KEY if none is left.
 
-    Only those that stand before `before`, unless that is NULL. MISFIT when the walk meets a PI waiter, whose bitset does not matter: what was taken before stays taken.
+    Only those that stand before `before`, unless that is NULL. MISFIT when the walk meets a PI waiter, whose bitset does
+    not matter: what was taken before stays taken.
     """
     cdef Waiter *w = link[0]
     cdef Waiter *last
@@ -172,8 +173,9 @@ cdef inline void ring_append(Waiter **link, Waiter *first, Waiter *last) noexcep
     head.prev = last
 
 
-cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key *key2, uint64_t location, uint32_t n,
-                               const Waiter *before, uint32_t *moved, uint32_t *lowered, bint *is_new) noexcept nogil:
+cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key *key2, uint64_t location,
+                               uint32_t n, const Waiter *before, uint32_t *moved, uint32_t *lowered,
+                               bint *is_new) noexcept nogil:
     """Move the oldest n waiters of `key` to the tail of `key2`, in order, run by run between placeholders.
 
     Each waiter is visited once. Stops at `before` and, with MISFIT, at a PI waiter. `lowered` grows by ONE_KEY when

@@ -2,12 +2,22 @@
 #ifndef PYFUTEX_COMPLETIONS_H
 #define PYFUTEX_COMPLETIONS_H
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static inline int pf_bell_new(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+/* A descriptor above 0, so that zeroed memory names none; or -1 with errno. */
+static inline int pf_bell_new(void)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd == 0) {
+        fd = fcntl(0, F_DUPFD_CLOEXEC, 1);
+        close(0);
+    }
+    return fd;
+}
 
 /* Never blocks: a bell that is rung 2**64 - 1 times already is loud enough. */
 static inline void pf_bell_ring(int fd)

@@ -35,10 +35,9 @@ from pyfutex._core.bucket cimport (
     bucket_wake,
 )
 from pyfutex._core.clock cimport Deadline, deadline_never
-from pyfutex._core.key cimport HASH_SHIFT_LOCATION, HashSeed, Key, key_equal, key_hash
+from pyfutex._core.key cimport HashSeed, Key, key_equal, key_hash
 from pyfutex._core.parker cimport MARKED, Parker, park, parker_self
 from pyfutex._core.status cimport (
-    BUSY,
     CONTENDED,
     DETACHED,
     MISMATCH,
@@ -47,6 +46,7 @@ from pyfutex._core.status cimport (
     OK,
     Status,
     TAKEN,
+    UNKNOWN_OPERATION,
 )
 from pyfutex._core.table cimport (
     Table,
@@ -69,7 +69,6 @@ from pyfutex._core.waiter cimport (
     mark_waiter,
 )
 from pyfutex._core.wakeop cimport op_apply_atomically, op_compare, op_is_known
-from pyfutex._core.status cimport UNKNOWN_OPERATION
 from pyfutex._core.wordlock cimport (
     LOCK_CONTENDED,
     LOCK_TAKEN,

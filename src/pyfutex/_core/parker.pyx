@@ -5,7 +5,6 @@ Invariant: a parker belongs to the pool or to one living thread. Parkers are all
 
 from libc.errno cimport EINTR, ETIMEDOUT
 from libc.stdint cimport uint64_t
-from libc.string cimport memset
 
 from pyfutex._core.atomic cimport (
     cas_u32,

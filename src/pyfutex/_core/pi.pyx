@@ -35,8 +35,8 @@ cdef enum:
 cdef Status acquire_locked(Waiter *w, Waiter *top, uint32_t *word, Owner asked, bint is_try) noexcept nogil:
     """Requires: bucket lock held. OK, WAITING (w is to be queued), or why not; CONTENDED: out of patience."""
     cdef uint32_t seen, owner
-    cdef int tries
-    for tries in range(PATIENCE):
+    cdef int _try
+    for _try in range(PATIENCE):
         seen = load_acquire_u32(word)
         owner = seen & TID_MASK
         if owner == w.tid:

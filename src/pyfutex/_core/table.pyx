@@ -170,10 +170,10 @@ cdef void help_growth(Table *t, Mode mode) noexcept nogil:
     cdef uint64_t previous = load_acquire_u64(&t.previous)
     cdef uint64_t current = load_acquire_u64(&t.current)
     cdef uint64_t i
-    cdef int looks
+    cdef int _look
     if previous == 0 or previous == current or level_log2(current) != level_log2(previous) + 1:
         return      # just over, or the next one just began
-    for looks in range(HELP_LOOKS):
+    for _look in range(HELP_LOOKS):
         # The cursor goes round: a bucket that was contended is met again.
         i = fetch_add_relaxed_u64(&t.cursor, 1) & ((<uint64_t> 1 << level_log2(previous)) - 1)
         if load_relaxed_u32(&level_nth(previous, i).word) & LIVE:

@@ -10,8 +10,8 @@ from libc.string cimport memset
 from posix.stdlib cimport posix_memalign
 
 from pyfutex._core.atomic cimport (
-    fetch_add_u32,
     load_acquire_u32,
+    load_acquire_u64,
     load_relaxed_u32,
     pause,
     store_release_u32,
@@ -32,10 +32,11 @@ from pyfutex._core.engine cimport (
     manager_new,
     next_serial,
 )
-from pyfutex._core.key cimport Key, Kind, PRIVATE, SHARED_MAPPABLE, SHARED_PRIVATE, pack_space
-from pyfutex._core.status cimport DETACHED, MISMATCH, OK, Status, TAKEN
-from pyfutex._core.table cimport level_log2
+from pyfutex._core.key cimport Key, Kind, PRIVATE, SHARED_MAPPABLE, SHARED_PRIVATE, key_hash, pack_space
+from pyfutex._core.status cimport DETACHED, OK, Status, TAKEN
+from pyfutex._core.table cimport MAX_LEVELS, level_bucket, level_log2
 from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter, waiter_init
+from pyfutex._core.wordlock cimport nobody_waits
 
 
 cdef enum:
@@ -155,12 +156,12 @@ cdef class Field:
         The waiter lies on the C stack. After each wait its memory is filled with a pattern, looked at a little later:
         a waker that still writes there is an AssertionError.
         """
-        cdef uint64_t i, woken = 0, spoilt = 0, state = seed | 1
-        cdef uint32_t which
+        cdef uint64_t _round, woken = 0, spoilt = 0, state = seed | 1
+        cdef uint32_t which, _pause
         cdef Status status
         cdef Waiter w
         with nogil:
-            for i in range(rounds):
+            for _round in range(rounds):
                 which = below(&state, self.n_words)
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
                 if engine_prepare(self.m, &w, &self.keys[which], &self.w.words[which],
@@ -175,7 +176,7 @@ cdef class Field:
                                           else deadline_never())
                 woken += status == TAKEN
                 memset(&w, POISON, sizeof(Waiter))
-                for which in range(below(&state, 40)):
+                for _pause in range(below(&state, 40)):
                     pause()
                 spoilt += not is_poison(&w, sizeof(Waiter))
         assert not spoilt, f"{spoilt} waiters were written to after their mark"
@@ -215,11 +216,11 @@ cdef class Field:
 
     def wake_op_loop(self, uint64_t seed, uint64_t rounds):
         """Add 1 to words at random and wake at two words: how many were taken."""
-        cdef uint64_t i, taken_in_all = 0, state = seed | 1
+        cdef uint64_t _round, taken_in_all = 0, state = seed | 1
         cdef uint32_t a, b
         cdef Taken taken
         with nogil:
-            for i in range(rounds):
+            for _round in range(rounds):
                 taken_init(&taken)
                 a = below(&state, self.n_words)
                 b = below(&state, self.n_words)
@@ -239,25 +240,25 @@ cdef class Field:
         Half are moved to the key of another first, all in an order drawn at random.
         """
         cdef Waiter *crowd = <Waiter *> calloc(n, sizeof(Waiter))
-        cdef uint64_t state = seed | 1, round_, base = next_serial() << 24, wakes = 0, woken = 0
-        cdef uint32_t i, other, moved
+        cdef uint64_t state = seed | 1, _round, base = next_serial() << 24, wakes = 0, woken = 0
+        cdef uint32_t i, _move, moved
         cdef Kind c_kind = SHARED_MAPPABLE if kind == "mappable" else PRIVATE
         cdef Key k, k2
         cdef Taken taken
         if crowd == NULL:
             raise MemoryError
         with nogil:
-            for round_ in range(rounds):
+            for _round in range(rounds):
                 for i in range(n):
                     waiter_init(&crowd[i], PLAIN, THREAD, 0xFFFFFFFF, 0)
                     k = self.key(c_kind, base + 4 * i)
                     engine_prepare(self.m, &crowd[i], &k, NULL, 0, DETACHED)
-                for i in range(n // 2):
+                for _move in range(n // 2):
                     k = self.key(c_kind, base + 4 * <uint64_t> below(&state, n))
                     k2 = self.key(c_kind, base + 4 * <uint64_t> below(&state, n))
                     taken_init(&taken)
                     engine_requeue(self.m, &k, &k2, NULL, 0, 0, 1, NULL, &taken, &moved, DETACHED)
-                for i in range(n // 2):
+                for _move in range(n // 2):
                     k = self.key(c_kind, base + 4 * <uint64_t> below(&state, n))
                     taken_init(&taken)
                     engine_wake(self.m, &k, 1, 0xFFFFFFFF, &taken, DETACHED)
@@ -298,13 +299,13 @@ cdef class Field:
     def add_and_wake_crowd(self, uint64_t rounds, uint32_t crowd_size):
         """wake_op that adds 1 to word 1 and wakes a crowd at word 0, then everybody at word 1: how many it took there."""
         cdef Waiter *crowd = <Waiter *> calloc(crowd_size, sizeof(Waiter))
-        cdef uint64_t round_, taken_elsewhere = 0
+        cdef uint64_t _round, taken_elsewhere = 0
         cdef uint32_t i
         cdef Taken taken
         if crowd == NULL:
             raise MemoryError
         with nogil:
-            for round_ in range(rounds):
+            for _round in range(rounds):
                 for i in range(crowd_size):
                     waiter_init(&crowd[i], PLAIN, THREAD, 0xFFFFFFFF, 0)
                     engine_prepare(self.m, &crowd[i], &self.keys[0], NULL, 0, DETACHED)
@@ -324,7 +325,7 @@ cdef class Field:
         """
         cdef uint64_t woken = 0, unchanged = 0
         cdef uint32_t seen
-        cdef int tries
+        cdef int _look
         cdef Waiter w
         cdef Status status
         with nogil:
@@ -333,7 +334,7 @@ cdef class Field:
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
                 if engine_prepare(self.m, &w, &self.keys[1], &self.w.words[1], seen, DETACHED) != OK:
                     continue
-                for tries in range(200):
+                for _look in range(200):
                     if load_acquire_u32(&self.w.words[1]) != seen:
                         break
                     pause()
@@ -343,3 +344,27 @@ cdef class Field:
                     woken += 1
                     unchanged += load_acquire_u32(&self.w.words[1]) == seen
         return woken, unchanged
+
+    def watch_level_words(self):
+        """Queue a waiter at word 0 and look, until `stop`, at the buckets in which any level of the table has it.
+
+        Gives (looks, levels seen, looks that read "nobody waits" where the waiter was or had been queued). A wake may
+        hold on to a level for as long as it likes, so not even a retired level may ever say that.
+        """
+        cdef uint64_t levels[MAX_LEVELS]
+        cdef uint64_t current, looks = 0, wrong = 0, hash_ = key_hash(&self.keys[0], &self.m.seed)
+        cdef uint32_t n = 0, i
+        cdef Waiter w
+        with nogil:
+            waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
+            engine_prepare(self.m, &w, &self.keys[0], NULL, 0, DETACHED)
+            while not load_relaxed_u32(&self.w.stop):
+                current = load_acquire_u64(&self.m.private.current)
+                if n == 0 or levels[n - 1] != current:
+                    levels[n] = current
+                    n += 1
+                for i in range(n):
+                    wrong += nobody_waits(load_acquire_u32(&level_bucket(levels[i], hash_).word))
+                looks += n
+            engine_complete(&w, DETACHED)
+        return looks, n, wrong

@@ -33,7 +33,7 @@ from pyfutex._core.engine cimport (
     table_of,
 )
 from pyfutex._core.key cimport Key, PRIVATE, SHARED_MAPPABLE, key_hash, pack_space
-from pyfutex._core.status cimport DETACHED, MISMATCH, OK, Status, TAKEN
+from pyfutex._core.status cimport DETACHED, OK, Status, TAKEN
 from pyfutex._core.table cimport table_bucket
 from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter, waiter_init
 from pyfutex._core.wordlock cimport nobody_waits
@@ -61,9 +61,9 @@ cdef void meet(Arena *a, uint32_t n) noexcept nogil:
 
 
 cdef void dawdle(uint64_t *state, uint32_t limit) noexcept nogil:
-    cdef uint32_t i
+    cdef uint32_t _pause
     state[0] = state[0] * <uint64_t> 6364136223846793005 + <uint64_t> 1442695040888963407
-    for i in range(<uint32_t> ((state[0] >> 33) % (limit + 1))):
+    for _pause in range(<uint32_t> ((state[0] >> 33) % (limit + 1))):
         pause()
 
 

@@ -54,8 +54,8 @@ cdef struct Shared:
 
 
 cdef void spin(uint32_t pauses) noexcept nogil:
-    cdef uint32_t i
-    for i in range(pauses):
+    cdef uint32_t _pause
+    for _pause in range(pauses):
         pause()
 
 
@@ -120,9 +120,9 @@ cdef class Lock:
 
     def count_up(self, uint64_t rounds, uint32_t held, uint32_t between):
         """Add 1 to the counter, `rounds` times; `held` pauses under the lock and `between` outside."""
-        cdef uint64_t i, value
+        cdef uint64_t _round, value
         with nogil:
-            for i in range(rounds):
+            for _round in range(rounds):
                 word_lock(&self.s.word, ONE_KEY, DETACHED)
                 value = self.s.counter
                 spin(held)
@@ -231,6 +231,19 @@ cdef class Mark:
                 spin((<uint32_t> i * <uint32_t> 2654435761) % (delay + 1))
                 self.s.counter += 1
                 sleeper = exchange_u64(&self.s.mark, MARKED)
+                if sleeper > WITHDRAWN:
+                    unpark(<Parker *> sleeper)
+
+    def stop(self):
+        """End disturb."""
+        store_release_u32(&self.s.stop, 1)
+
+    def disturb(self):
+        """Wake the sleeper for nothing, again and again, until `stop`."""
+        cdef uint64_t sleeper
+        with nogil:
+            while not load_relaxed_u32(&self.s.stop):
+                sleeper = load_acquire_u64(&self.s.mark)
                 if sleeper > WITHDRAWN:
                     unpark(<Parker *> sleeper)
 
