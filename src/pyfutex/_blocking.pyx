@@ -4,7 +4,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint32_t
 
 from pyfutex._calledtarget cimport called_lock_pi, called_prepare
-from pyfutex._core.atomic cimport cas_u32, load_acquire_u32
+from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport CManager, deliver_threads, engine_prepare, engine_sleep, engine_wake
@@ -12,6 +12,7 @@ from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.pi cimport Owner, engine_lock_pi
 from pyfutex._core.status cimport (
     ATTACHED,
+    BUSY,
     CONTENDED,
     DETACHED,
     INTERRUPTED,
@@ -176,12 +177,17 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
         status = open_word(mem, addr, sharing, WRITE, &word)
         if status != OK:
             raise_status(status)
-        if cas_u32(<uint32_t *> word.host, 0, tid):
-            # Free, and nobody waits: WAITERS would be set. What user space would have done by itself.
+        # A free word is had attached.
+        waiter_init(&w, PI, THREAD, 0, tid)
+        status = engine_lock_pi(m, &w, &word.key, <uint32_t *> word.host, owner, True, ATTACHED)
+        if status != BUSY and status != CONTENDED:
             word_close(&word)
-            return True
+            if status == OK:
+                return True
+            if status == OWNER_CHANGED:
+                continue
+            raise_status(status)
         with nogil:
-            waiter_init(&w, PI, THREAD, 0, tid)
             status = engine_lock_pi(m, &w, &word.key, <uint32_t *> word.host, owner, False, DETACHED)
             word_close(&word)
             if status == WAITING:

@@ -17,7 +17,7 @@ from pyfutex._calledtarget cimport (
     called_unlock_pi,
     called_wake_op,
 )
-from pyfutex._core.atomic cimport cas_u32, likely
+from pyfutex._core.atomic cimport likely
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport (
@@ -526,12 +526,10 @@ cdef class Manager:
             status = NOT_OWNER
         if status != OK:
             raise_status(status)
-        if not cas_u32(<uint32_t *> word.host, owner, 0):
-            # Not the plain case of an owner without waiters, which user space can do by itself.
-            status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, ATTACHED)
-            if status == CONTENDED:
-                with nogil:
-                    status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, DETACHED)
+        status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, ATTACHED)
+        if status == CONTENDED:
+            with nogil:
+                status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, DETACHED)
         word_close(&word)
         finish(status, &taken)
 
@@ -690,9 +688,6 @@ cdef Status acquire_pi(Manager manager, Waiter w, CWaiter *c, Target mem, object
         status = open_word(mem, addr, sharing, WRITE, &word)
         if status != OK:
             return status
-        if cas_u32(<uint32_t *> word.host, 0, tid):
-            word_close(&word)
-            return OK
         status = engine_lock_pi(manager.m, c, &word.key, <uint32_t *> word.host, owner, w is None, ATTACHED)
         if status == CONTENDED:
             with nogil:

@@ -35,7 +35,7 @@ from pyfutex._core.bucket cimport (
     bucket_wake,
 )
 from pyfutex._core.clock cimport Deadline, deadline_never
-from pyfutex._core.key cimport HashSeed, Key, key_equal, key_hash
+from pyfutex._core.key cimport HashSeed, Key, key_equal, key_hash, multiply_fold
 from pyfutex._core.parker cimport MARKED, Parker, park, parker_self
 from pyfutex._core.status cimport (
     CONTENDED,
@@ -512,8 +512,14 @@ cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, uint32_
 cdef void seed_process() noexcept nogil:
     # PYFUTEX_HASH_SEED makes the hash, and so the instruction counts of a profile, the same from run to run.
     cdef const char *given = getenv(b"PYFUTEX_HASH_SEED")
-    process_seed.space = random_u64() if given == NULL else strtoull(given, NULL, 0) * <uint64_t> 0x9E3779B97F4A7C15
-    process_seed.offset = random_u64() if given == NULL else ~process_seed.space
+    cdef uint64_t number
+    if given == NULL:
+        process_seed.space = random_u64()
+        process_seed.offset = random_u64()
+        return
+    number = strtoull(given, NULL, 0)
+    process_seed.space = multiply_fold(number ^ <uint64_t> 0x243F6A8885A308D3, <uint64_t> 0x9E3779B97F4A7C15)
+    process_seed.offset = multiply_fold(number ^ <uint64_t> 0x13198A2E03707344, <uint64_t> 0xD1B54A32D192ED03)
 
 
 seed_process()

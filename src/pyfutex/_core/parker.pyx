@@ -26,6 +26,7 @@ cdef extern from "thread_parker.h" nogil:
     int parker_key_init "pf_parker_key_init" (void (*give_back)(void *) noexcept nogil)
     void set_thread_parker "pf_set_thread_parker" (void *parker)
     void *get_thread_parker "pf_get_thread_parker" ()
+    void forget_thread_parker "pf_forget_thread_parker" ()
 
 
 cdef extern from "pthread.h" nogil:
@@ -50,7 +51,9 @@ cdef void unlock_pool() noexcept nogil:
 
 
 cdef void give_back(void *parker) noexcept nogil:
+    # Should the thread sleep once more, in the destructor of some other key, it takes another one.
     cdef Parker *p = <Parker *> parker
+    forget_thread_parker()
     lock_pool()
     p.next = pool
     pool_push(p)

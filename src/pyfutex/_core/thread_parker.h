@@ -21,4 +21,7 @@ static inline void pf_set_thread_parker(void *parker)
 
 static inline void *pf_get_thread_parker(void) { return pf_thread_parker; }
 
+/* For the destructor alone, which the key calls with its own value reset. */
+static inline void pf_forget_thread_parker(void) { pf_thread_parker = NULL; }
+
 #endif
