@@ -91,7 +91,8 @@ class ModelError(Exception):
 class ModelWaiter:
     """One waiter: idle, queued under a key in a line, done with a result, or cancelled.
 
-    The line is where it stands, whichever manager of the family a requeue was made through.
+    The line is where it stands, whichever manager of the family a requeue was made through; it counts for the manager
+    through which it was queued.
     """
 
     name: str = ""
@@ -102,14 +103,16 @@ class ModelWaiter:
     tid: int = 0
     result: int | None = None
     line: list = field(default_factory=list, repr=False)
+    manager: object = field(default=None, repr=False)
 
 
 @dataclass
 class Family:
-    """What forked managers share: the queues of shared keys, and the order in which waiters were taken."""
+    """What forked managers share: each other, the queues of shared keys, the order in which waiters were taken."""
 
     shared: dict = field(default_factory=lambda: defaultdict(list))
     taken: list = field(default_factory=list)
+    members: list = field(default_factory=list)
 
 
 class ModelManager:
@@ -130,7 +133,8 @@ class ModelManager:
         self.family = Family() if family is None else family
         self._is_shared = is_shared
         self._owner_alive = owner_alive
-        self._private = defaultdict(list)
+        self.own = defaultdict(list)
+        self.family.members.append(self)
 
     def fork(self):
         """A manager over the same memory that meets this one on shared keys alone."""
@@ -140,15 +144,15 @@ class ModelManager:
 
     def queue(self, key):
         """The waiters of a key, first come first, as the list that the operations change."""
-        return (self.family.shared if self._is_shared(key) else self._private)[key]
+        return (self.family.shared if self._is_shared(key) else self.own)[key]
 
-    def private_waiters(self):
-        """Every waiter queued under a key that belongs to this manager alone."""
-        return [w for queue in self._private.values() for w in queue]
-
-    def shared_waiters(self):
-        """Every waiter queued under a shared key, by whichever manager of the family."""
-        return [w for queue in self.family.shared.values() for w in queue]
+    def lines(self):
+        """The waiters queued through this manager, line by line, each first come first."""
+        queues = list(self.family.shared.values())
+        for member in self.family.members:
+            queues += member.own.values()
+        mine = ([w for w in queue if w.manager is self] for queue in queues)
+        return [line for line in mine if line]
 
     def wait_prepare(self, w, key, addr, val, bitset=ANY):
         """Queue `w` if the word still holds `val`."""
@@ -173,9 +177,10 @@ class ModelManager:
         return was_queued
 
     def close(self):
-        """Cancel the waiters of this manager's own keys."""
-        for w in self.private_waiters():
-            self.wait_complete(w)
+        """Cancel the waiters queued through this manager."""
+        for line in self.lines():
+            for w in line:
+                self.wait_complete(w)
 
     def wake(self, key, n=1, bitset=ANY):
         """Wake the first `n` waiters whose bitset meets `bitset`."""
@@ -285,7 +290,7 @@ class ModelManager:
         return woken
 
     def _enqueue(self, w, key, kind, bitset, tid):
-        w.state, w.kind, w.bitset, w.tid, w.result = QUEUED, kind, bitset, tid, None
+        w.state, w.kind, w.bitset, w.tid, w.result, w.manager = QUEUED, kind, bitset, tid, None, self
         self._append(w, key)
 
     def _append(self, w, key):

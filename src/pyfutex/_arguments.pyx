@@ -65,9 +65,8 @@ cdef int64_t nanoseconds(object seconds, str what) except -1:
 
 
 cdef int convert_deadline(object timeout, object deadline, object clock, Deadline *value) except -1:
-    cdef uint64_t number
-    convert_u64(clock, 0x7FFFFFFF, &number)
-    if number != <uint64_t> CLOCK_MONOTONIC and number != <uint64_t> CLOCK_REALTIME:
+    cdef object number = PyNumber_Index(clock)
+    if number != CLOCK_MONOTONIC and number != CLOCK_REALTIME:
         raise_status(MISFIT)
     if timeout is not None and deadline is not None:
         raise TypeError("timeout and deadline exclude each other")

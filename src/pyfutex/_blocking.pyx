@@ -41,14 +41,9 @@ cdef object DIFFERED = WaitResult.MISMATCH
 
 
 cdef object sleep_on(Waiter w, Deadline until):
-    """Sleep on a queued object waiter and leave the queue in any case: WOKEN or TIMEOUT."""
-    try:
-        result = waiter_sleep(w, until)
-    except BaseException:
-        if waiter_cancel(w):
-            raise
-        return WOKEN        # taken before the handler raised: that counts, and its exception has had its say
-    if result is TIMEOUT and not waiter_cancel(w):
+    """Sleep on a queued object waiter and leave the queue in any case: WOKEN, TIMEOUT, or None after a signal."""
+    result = waiter_sleep(w, until, False)
+    if result is WOKEN or not waiter_cancel(w):
         return WOKEN
     return result
 
@@ -58,14 +53,19 @@ cdef object wait_called(object manager, CManager *m, Target mem, object addr, ui
     # An object, not a C stack: Python code runs while it is queued.
     cdef Waiter w = Waiter()
     cdef CKey key
-    cdef Status status = find_key(mem, addr, sharing, READ, &key)
-    if status == OK:
-        status = called_prepare(manager, m, w, mem, addr, &key, val, bitset)
-    if status == MISMATCH:
-        return DIFFERED
-    if status != OK:
-        raise_status(status)
-    return sleep_on(w, until)
+    cdef Status status
+    while True:
+        status = find_key(mem, addr, sharing, READ, &key)
+        if status == OK:
+            status = called_prepare(manager, m, w, mem, addr, &key, val, bitset)
+        if status == MISMATCH:
+            return DIFFERED
+        if status != OK:
+            raise_status(status)
+        result = sleep_on(w, until)
+        if result is not None:
+            return result
+        PyErr_CheckSignals()
 
 
 cdef object block_wait(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
@@ -152,14 +152,19 @@ cdef object lock_pi_called(object manager, CManager *m, Target mem, object addr,
                            int sharing, object owner_alive):
     cdef Waiter w = Waiter()
     cdef CKey key
-    cdef Status status = find_key(mem, addr, sharing, WRITE, &key)
-    if status == OK:
-        status = called_lock_pi(manager, m, w, mem, addr, &key, tid, owner_alive)
-    if status == OK:
-        return True
-    if status != WAITING:
-        raise_status(status)
-    return sleep_on(w, until) is WOKEN
+    cdef Status status
+    while True:
+        status = find_key(mem, addr, sharing, WRITE, &key)
+        if status == OK:
+            status = called_lock_pi(manager, m, w, mem, addr, &key, tid, owner_alive)
+        if status == OK:
+            return True
+        if status != WAITING:
+            raise_status(status)
+        result = sleep_on(w, until)
+        if result is not None:
+            return result is WOKEN
+        PyErr_CheckSignals()
 
 
 cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,

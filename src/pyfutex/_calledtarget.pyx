@@ -133,10 +133,10 @@ cdef Status called_cmp_requeue(CManager *m, Target mem, object addr, const CKey 
 
 
 cdef int enter_pi(Target mem) except -1:
-    if pi_is_mine(&mem.pi_thread):
+    if pi_is_mine(&mem.pi):
         raise RuntimeError("a PI operation on a target was called from that target's own PI operation")
     with nogil:
-        pi_enter(&mem.pi_lock, &mem.pi_thread)
+        pi_enter(&mem.pi)
     return 0
 
 
@@ -178,7 +178,7 @@ cdef Status called_lock_pi(object manager, CManager *m, Waiter w, Target mem, ob
             status = queue_uncompared(manager, m, w, mem, key, PI, 0, tid)
             return WAITING if status == OK else status
     finally:
-        pi_leave(&mem.pi_lock, &mem.pi_thread)
+        pi_leave(&mem.pi)
 
 
 cdef Status called_unlock_pi(CManager *m, Target mem, object addr, const CKey *key, uint32_t tid,
@@ -209,4 +209,4 @@ cdef Status called_unlock_pi(CManager *m, Target mem, object addr, const CKey *k
             # The new owner left the queue meanwhile, from within the target's own method: hand on for it.
             tid = top.tid
     finally:
-        pi_leave(&mem.pi_lock, &mem.pi_thread)
+        pi_leave(&mem.pi)

@@ -5,6 +5,5 @@ from pyfutex.target cimport Target
 
 cdef class AddressSpace(Target):
     # Regions by ascending address, each with its Memory and whether it is writable: what the C array is made of, and
-    # what keeps the memory alive. Replaced, never changed, under `publishing`.
+    # what keeps the memory alive. Replaced, never changed, under the lock of the C map.
     cdef list mapped
-    cdef object publishing

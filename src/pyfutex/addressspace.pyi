@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Self, final
+from typing import final
 
 from typing_extensions import Buffer
 
@@ -10,7 +10,7 @@ from pyfutex.target import Target
 
 @final
 class AddressSpace(Target):
-    def __new__(cls) -> Self: ...
+    def __init__(self) -> None: ...
     def map(
         self,
         addr: int,

@@ -12,8 +12,10 @@ from pyfutex._core.region cimport (
     RegionArray,
     region_array_new,
     region_map_free,
+    region_map_lock,
     region_map_new,
     region_map_publish,
+    region_map_unlock,
 )
 from pyfutex._core.status cimport FAULT, MISFIT, OK, Status
 from pyfutex._core.target cimport BY_MEMORY, MAPPED, READ, WRITE, Access, Word, word_close, word_open
@@ -24,7 +26,6 @@ from pyfutex.target cimport shared_key_of
 
 from bisect import bisect_right
 from operator import attrgetter
-from threading import Lock
 
 from pyfutex.results import Region
 
@@ -53,15 +54,15 @@ cdef class _Mapping:
     cdef object region(self):
         return Region(self.addr, self.length, self.memory, self.offset, self.mappable)
 
-    cdef _Mapping part(self, uint64_t addr, uint64_t end):
-        # What is left of this mapping between two addresses inside it.
+    cdef _Mapping part(self, uint64_t addr, uint64_t length):
+        # What is left of this mapping when it is cut.
         cdef uint64_t skipped = addr - self.addr
         cdef uint64_t shared_at = self.mappable_offset + skipped if self.mappable is not None else 0
-        return make_mapping(addr, end - addr, self.memory, self.offset + skipped, self.mappable, shared_at, self.writable)
+        return make_mapping(addr, length, self.memory, self.offset + skipped, self.mappable, shared_at, self.writable)
 
 
 cdef _Mapping make_mapping(uint64_t addr, uint64_t length, Memory memory, uint64_t offset, Mappable mappable,
-                          uint64_t mappable_offset, bint writable):
+                           uint64_t mappable_offset, bint writable):
     cdef _Mapping m = _Mapping.__new__(_Mapping)
     m.addr = addr
     m.length = length
@@ -93,7 +94,9 @@ cdef class AddressSpace(Target):
             raise MemoryError
         self.c.kind = MAPPED
         self.mapped = []
-        self.publishing = Lock()
+
+    def __init__(self):
+        pass        # takes no arguments: without this, any would be ignored
 
     def __dealloc__(self):
         # No reader is left: each holds a reference to the target it reads.
@@ -147,7 +150,7 @@ cdef class AddressSpace(Target):
         n = mem.c.nbytes - skip if length is None else number(length, "length")
         if n == 0 or n > mem.c.nbytes - skip:
             raise ValueError("length is 0, or more than the memory has")
-        if a + n < a:
+        if a + (n - 1) < a:
             raise OverflowError("the region would end beyond 64 bits")
         if (<uint64_t> mem.c.host + skip - a) & 7:
             raise_status(MISFIT)
@@ -157,7 +160,9 @@ cdef class AddressSpace(Target):
             mappable = mem.mappable
             shared_at = mem.c.mappable_offset + skip if mappable is not None else 0
         new = make_mapping(a, n, mem, skip, mappable, shared_at, bool(writable))
-        with self.publishing:
+        with nogil:
+            region_map_lock(self.c.map)
+        try:
             mapped = self.mapped
             i = bisect_right(mapped, a, key=_by_address)
             if i > 0 and a - (<_Mapping> mapped[i - 1]).addr < (<_Mapping> mapped[i - 1]).length:
@@ -165,6 +170,8 @@ cdef class AddressSpace(Target):
             if i < len(mapped) and (<_Mapping> mapped[i]).addr - a < n:
                 raise ValueError(f"overlaps the region at {mapped[i].addr:#x}")
             dropped = publish(self, [*mapped[:i], new, *mapped[i:]])
+        finally:
+            region_map_unlock(self.c.map)
         del dropped     # outside the lock: the end of a buffer may run Python code
         return new.region()
 
@@ -186,25 +193,29 @@ cdef class AddressSpace(Target):
             The range ends beyond 64 bits.
         """
         cdef uint64_t a = number(addr, "addr"), n = number(length, "length")
-        cdef uint64_t end = a + n, its_end
+        cdef uint64_t last = a + (n - 1), its_last      # of the bytes: an end may lie at 2**64
         cdef _Mapping m
         cdef list kept = [], dropped = None
         if n == 0:
             raise ValueError("length is 0")
-        if end < a:
+        if last < a:
             raise OverflowError("the range ends beyond 64 bits")
-        with self.publishing:
+        with nogil:
+            region_map_lock(self.c.map)
+        try:
             for m in self.mapped:
-                its_end = m.addr + m.length
-                if its_end <= a or m.addr >= end:
+                its_last = m.addr + (m.length - 1)
+                if its_last < a or m.addr > last:
                     kept.append(m)
                     continue
                 if m.addr < a:
-                    kept.append(m.part(m.addr, a))
-                if its_end > end:
-                    kept.append(m.part(end, its_end))
+                    kept.append(m.part(m.addr, a - m.addr))
+                if its_last > last:
+                    kept.append(m.part(last + 1, its_last - last))
             if kept != self.mapped:
                 dropped = publish(self, kept)
+        finally:
+            region_map_unlock(self.c.map)
         del dropped     # outside the lock: the end of a buffer may run Python code
 
     def regions(self):
@@ -280,7 +291,7 @@ cdef class AddressSpace(Target):
 
 
 cdef list publish(AddressSpace space, list mapped):
-    """Requires: `publishing` held. Returns the old list, whose memory no reader uses any more."""
+    """Requires: the lock of the map. Returns the old list, whose memory no reader uses any more."""
     cdef RegionArray *array = region_array_new(len(mapped))
     cdef list old = space.mapped
     cdef _Mapping m

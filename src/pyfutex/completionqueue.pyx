@@ -11,7 +11,15 @@ from posix.unistd cimport close
 from pyfutex._arguments cimport convert_deadline
 from pyfutex._core.atomic cimport load_acquire_u64, store_release_u32
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
-from pyfutex._core.completions cimport bell_new, bell_ring, bell_silence, bell_wait, completions_take
+from pyfutex._core.completions cimport (
+    bell_new,
+    bell_ring,
+    bell_silence,
+    bell_wait,
+    completions_after_fork,
+    completions_take,
+)
+from pyfutex._core.engine cimport current_epoch
 
 from queue import Empty
 
@@ -32,6 +40,10 @@ cdef class CompletionQueue:
         self.c.bell = bell_new()
         if self.c.bell < 0:
             PyErr_SetFromErrno(OSError)
+        self.c.epoch = current_epoch()
+
+    def __init__(self):
+        pass        # takes no arguments: without this, any would be ignored
 
     def __dealloc__(self):
         # Nothing is queued that names us: such a waiter holds a reference to its completion queue.
@@ -44,6 +56,7 @@ cdef class CompletionQueue:
 
         It may be readable once for nothing. Do not read from it or close it.
         """
+        completions_after_fork(&self.c, current_epoch())
         return self.c.bell
 
     @cython.critical_section
@@ -51,6 +64,7 @@ cdef class CompletionQueue:
         # The oldest waiter, or None. When none is left the bell is silenced, and rung again if somebody pushed since.
         cdef CWaiter *w
         cdef object waiter
+        completions_after_fork(&self.c, current_epoch())
         if self.ready == NULL:
             self.ready = completions_take(&self.c)
             if self.ready == NULL:

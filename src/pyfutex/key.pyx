@@ -18,7 +18,7 @@ from pyfutex._core.key cimport (
     pack_space,
 )
 
-from os import fstat
+from os import fstat, register_at_fork
 from threading import Lock
 from weakref import WeakValueDictionary
 
@@ -30,6 +30,15 @@ from pyfutex.results import KeyKind
 _by_serial = WeakValueDictionary()
 _by_file = WeakValueDictionary()
 _registry_lock = Lock()
+
+
+def _after_fork():
+    # Whoever held the lock in the parent does not exist in the child.
+    global _registry_lock
+    _registry_lock = Lock()
+
+
+register_at_fork(after_in_child=_after_fork)
 
 cdef tuple KINDS = tuple(KeyKind)
 
@@ -52,7 +61,7 @@ cdef class Mappable:
     one of a mappable that is gone.
     """
 
-    def __cinit__(self, str name=""):
+    def __cinit__(self, str name not None=""):
         self.name = name
         self.serial = next_serial()
         with _registry_lock:

@@ -217,7 +217,7 @@ cdef class Manager:
             EFAULT: nothing is mapped at `addr` or `addr2`.
         """
         return requeue_words(self, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, n_wake,
-                             n_requeue, private, None)
+                             n_requeue, private, False, 0)
 
     def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
         """As `requeue`, provided the word at `addr` holds `val`; comparing and moving are one step.
@@ -228,7 +228,7 @@ cdef class Manager:
             None: the word held another value, nothing was done.
         """
         return requeue_words(self, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, n_wake,
-                             n_requeue, private, val)
+                             n_requeue, private, True, val)
 
     def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None):
         """Change the word at `addr2`, wake waiters of `addr` and, if its old value passes a comparison, of `addr2`.
@@ -698,7 +698,7 @@ cdef Status acquire_pi(Manager manager, Waiter w, CWaiter *c, Target mem, object
 
 
 cdef object requeue_words(Manager manager, Target mem, object addr, Target mem2, object addr2, object n_wake,
-                          object n_requeue, object private, object val):
+                          object n_requeue, object private, bint compares, object val):
     cdef int sharing = as_sharing(private)
     cdef uint32_t wakes, moves, expected = 0, requeued = 0, woken
     cdef uint32_t *host = NULL
@@ -708,17 +708,16 @@ cdef object requeue_words(Manager manager, Target mem, object addr, Target mem2,
     cdef Status status
     as_count(n_wake, &wakes)
     as_count(n_requeue, &moves)
-    if val is not None:
-        as_u32(val, &expected)
+    as_u32(val, &expected)
     taken_init(&taken)
     word.readers = NULL
     status = find_key(mem, addr, sharing, READ, &key)
     if status == OK:
         status = find_key(mem2, addr2, sharing, READ, &key2)
-    if status == OK and val is not None and is_called(mem):
+    if status == OK and compares and is_called(mem):
         status = called_cmp_requeue(manager.m, mem, addr, &key, &key2, expected, wakes, moves, &taken, &requeued)
     elif status == OK:
-        if val is not None:
+        if compares:
             # Opened last: no Python code runs from here to word_close.
             status = open_word(mem, addr, sharing, READ, &word)
             if status != OK:

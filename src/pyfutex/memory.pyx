@@ -79,6 +79,8 @@ cdef inline uint64_t modulo(object o) except? 0:
     return value
 
 
+# No tp_clear: it would drop the buffer's reference and keep the export.
+@cython.no_gc_clear
 @cython.final
 cdef class Memory(Target):
     """Any writable contiguous buffer as a target.
@@ -119,25 +121,26 @@ cdef class Memory(Target):
     def __cinit__(self, buffer, base=None, *, Mappable mappable=None, offset=0):
         cdef uint64_t host
         PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
-        host = <uint64_t> self.view.buf
         self.c.kind = FLAT
-        self.c.host = <char *> self.view.buf
         self.c.nbytes = <uint64_t> self.view.len
         self.mappable = mappable
         self.c.mappable = 0 if mappable is None else mappable.serial
         self.c.mappable_offset = as_u64(offset)
         if mappable is None and self.c.mappable_offset:
             raise ValueError("an offset belongs to a mappable")
+        if base is not None:
+            self.c.base = as_u64(base)
+        # An empty buffer lies wherever it is aligned.
+        host = <uint64_t> self.view.buf if self.c.nbytes else self.c.base
+        self.c.host = <char *> host
         if base is None:
             # The host's own space: 0, and host addresses.
             self.c.serial = 0
             self.c.key_shift = host
-        else:
-            self.c.base = as_u64(base)
-            if (host - self.c.base) & 7:
-                raise_status(MISFIT)
-            if self.c.base + self.c.nbytes < self.c.base:
-                raise OverflowError("the buffer would end beyond 64 bits")
+        elif (host - self.c.base) & 7:
+            raise_status(MISFIT)
+        elif self.c.nbytes and self.c.base + (self.c.nbytes - 1) < self.c.base:
+            raise OverflowError("the buffer would end beyond 64 bits")
 
     def __dealloc__(self):
         # No waiter of ours is queued: each holds a reference to its target. PyBuffer_Release ignores a view never got.

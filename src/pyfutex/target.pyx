@@ -7,8 +7,8 @@ from pyfutex._core.engine cimport next_serial
 from pyfutex._core.key cimport LOG2_SIZE_U32
 from pyfutex._core.status cimport FAULT, OK, Status
 from pyfutex._core.target cimport CALLED, IS_SHARED, READ, Word, word_close, word_open
-from pyfutex._core.wordlock cimport LIVE
 from pyfutex._errors cimport raise_status
+from pyfutex._pimutex cimport pi_init
 from pyfutex.key cimport Key, key_object
 
 from pyfutex.results import KeyKind
@@ -29,7 +29,7 @@ cdef class Target:
     def __cinit__(self, *args, **kwargs):
         self.c.kind = CALLED
         self.c.serial = next_serial()
-        self.pi_lock = LIVE
+        pi_init(&self.pi)
 
     def load(self, addr, size=4, /):
         """The word at `addr`, read atomically.

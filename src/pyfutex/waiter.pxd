@@ -32,8 +32,9 @@ cdef bint waiter_leave(Waiter w) except? True
 # Its Phase, as of this process: a waiter that was queued before a fork reads CANCELLED.
 cdef int waiter_phase(Waiter w) noexcept
 
-# Sleep on w until it is woken or `until`: WaitResult.WOKEN or TIMEOUT (still queued). RuntimeError as Waiter.wait.
-cdef object waiter_sleep(Waiter w, Deadline until)
+# Sleep on w until it is woken or `until`: WaitResult.WOKEN or TIMEOUT (still queued). RuntimeError as Waiter.wait. On a
+# signal: run the handlers and go on, or return None, still queued.
+cdef object waiter_sleep(Waiter w, Deadline until, bint runs_handlers)
 
 # Call on_wake if there is one; exceptions go to sys.unraisablehook.
 cdef void run_callback(Waiter w) noexcept

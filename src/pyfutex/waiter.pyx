@@ -8,13 +8,13 @@ never deallocated while queued.
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_WriteUnraisable
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from posix.unistd cimport close
 
 from pyfutex._arguments cimport convert_deadline
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_relaxed_u64, store_release_u32
 from pyfutex._core.clock cimport Deadline, now_ns
-from pyfutex._core.completions cimport bell_new, bell_ring, bell_silence
+from pyfutex._core.completions cimport bell_new, bell_renew, bell_ring, bell_silence, completions_after_fork
 from pyfutex._core.engine cimport (
     await_mark,
     current_epoch,
@@ -55,6 +55,10 @@ from pyfutex.target cimport is_called
 
 from pyfutex.results import WaiterState, WaitResult
 
+
+cdef extern from "Python.h":
+    PyObject *PyObject_CallOneArg(object called, object argument)   # NULL with an exception set
+
 cdef object RESULT_TIMEOUT = WaitResult.TIMEOUT
 cdef object RESULT_WOKEN = WaitResult.WOKEN
 cdef dict STATES = {
@@ -67,11 +71,25 @@ cdef dict STATES = {
 
 
 cdef int waiter_phase(Waiter w) noexcept:
-    # A waiter queued before a fork of this process is not queued in the child: nobody will take it. The reference that
-    # the parent's queue holds is dropped by whoever notices first.
-    if load_acquire_u32(&w.c.phase) == QUEUED and w.c.epoch != current_epoch():
+    # In the child of a fork, a waiter that was queued before is not queued: nobody will take it. Nor will anybody mark one
+    # that a thread of the parent had just taken. The reference that the queue or that thread had is dropped by
+    # whoever notices first.
+    cdef int phase = load_acquire_u32(&w.c.phase)
+    if w.c.epoch == current_epoch():
+        return phase
+    if phase == QUEUED:
         waiter_cancel(w)
+    elif phase == WOKEN and not is_marked(&w.c) and cas_u32(&w.c.phase, WOKEN, CANCELLED):
+        mark_waiter(&w.c, WITHDRAWN)
+        Py_DECREF(w)
     return load_acquire_u32(&w.c.phase)
+
+
+cdef void descriptor_after_fork(Waiter w) noexcept:
+    # The number stays; what is behind it must not be the parent's.
+    if w.c.epoch != current_epoch():
+        bell_renew(w.c.fd)
+        w.c.epoch = current_epoch()
 
 
 cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
@@ -91,7 +109,10 @@ cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, 
     w.c.bitset = bitset
     w.c.tid = tid
     if w.c.fd >= 0:
+        descriptor_after_fork(w)
         bell_silence(w.c.fd)
+    if w.queue is not None:
+        completions_after_fork(&w.queue.c, current_epoch())
     w.manager = manager
     w.target = target
     Py_INCREF(w)
@@ -109,20 +130,21 @@ cdef bint waiter_cancel(Waiter w) noexcept:
     if load_acquire_u32(&w.c.phase) != QUEUED:
         return False
     # A PI waiter on a Python target leaves under the target's PI mutex: its unlock reads the queue, then the word.
-    serialised = w.c.kind == PI and is_called(w.target) and not pi_is_mine(&w.target.pi_thread)
+    serialised = w.c.kind == PI and is_called(w.target) and not pi_is_mine(&w.target.pi)
     if serialised:
         with nogil:
-            pi_enter(&w.target.pi_lock, &w.target.pi_thread)
+            pi_enter(&w.target.pi)
     status = engine_complete(&w.c, ATTACHED)
     if status == CONTENDED:
         with nogil:
             status = engine_complete(&w.c, DETACHED)
     if serialised:
-        pi_leave(&w.target.pi_lock, &w.target.pi_thread)
+        pi_leave(&w.target.pi)
     if status != OK:
         return False
-    # Ours alone, but for a thread that may sleep on it.
+    # Ours alone, but for a thread that may sleep on it. Release: whoever finds it CANCELLED finds the mark.
     mark_waiter(&w.c, WITHDRAWN)
+    store_release_u32(&w.c.phase, CANCELLED)
     Py_DECREF(w)
     return True
 
@@ -135,7 +157,7 @@ cdef bint waiter_leave(Waiter w) except? True:
     return True
 
 
-cdef object waiter_sleep(Waiter w, Deadline until):
+cdef object waiter_sleep(Waiter w, Deadline until, bint runs_handlers):
     cdef Parker *p
     cdef Status status
     cdef int phase
@@ -159,6 +181,8 @@ cdef object waiter_sleep(Waiter w, Deadline until):
             with nogil:
                 await_mark(&w.c)
         elif status == INTERRUPTED:
+            if not runs_handlers:
+                return None
             PyErr_CheckSignals()
         elif status == BUSY:
             raise RuntimeError("another thread sleeps on this waiter")
@@ -175,11 +199,14 @@ cdef Status notify_through(Waiter w, int fd, void *queue) noexcept:
 
 
 cdef void run_callback(Waiter w) noexcept:
-    if w.on_wake is not None:
-        try:
-            w.on_wake(w)
-        except BaseException:
-            PyErr_WriteUnraisable(w.on_wake)
+    cdef PyObject *result
+    if w.on_wake is None:
+        return
+    result = PyObject_CallOneArg(w.on_wake, w)
+    if result == NULL:
+        PyErr_WriteUnraisable(w.on_wake)
+    else:
+        Py_DECREF(<object> result)
 
 
 @cython.final
@@ -213,6 +240,7 @@ cdef class Waiter:
     def __cinit__(self, on_wake=None, *, CompletionQueue queue=None, tag=None):
         waiter_init(&self.c, PLAIN, OBJECT, 0, 0)
         self.c.owner = <void *> self
+        self.c.epoch = current_epoch()
         self.on_wake = on_wake
         self.queue = queue
         self.c.queue = NULL if queue is None else <void *> &queue.c
@@ -283,7 +311,7 @@ cdef class Waiter:
         """
         cdef Deadline until
         convert_deadline(timeout, deadline, clock, &until)
-        return waiter_sleep(self, until)
+        return waiter_sleep(self, until, True)
 
     def cancel(self):
         """Take it out of the queue, wherever a requeue may have moved it.
@@ -312,6 +340,8 @@ cdef class Waiter:
         """
         cdef int fd
         if self.c.fd >= 0:
+            waiter_phase(self)      # after a fork: not queued any more, so its epoch may change
+            descriptor_after_fork(self)
             return self.c.fd
         fd = bell_new()
         if fd < 0:

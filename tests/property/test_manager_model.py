@@ -5,7 +5,6 @@ the state and result of every waiter, on who stands behind whom, and on the orde
 """
 
 import select
-from collections import Counter
 
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
@@ -20,8 +19,10 @@ from hypothesis.stateful import (
 from model import (
     ANY,
     DONE,
+    IDLE,
     OWNER_DIED,
     PI,
+    PLAIN,
     QUEUED,
     TID_MASK,
     WAITERS,
@@ -168,27 +169,31 @@ class ManagerAgainstModel(RuleBasedStateMachine):
         real, model = self.both(index)
         val = self.words[addr] if current else value
 
-        def prepare():
-            return real.wait_prepare(
+        self.prepare(
+            pair,
+            lambda: real.wait_prepare(
                 pair.real, self.memories[memory], addr, val, bitset=bitset, private=private
-            )
-
-        if pair.model.state == QUEUED or self.undrained(pair):
-            self.refuses_at_run_time(prepare)
-            return
-        self.agree(
-            prepare,
+            ),
             lambda: model.wait_prepare(pair.model, self.key(memory, addr, private), addr, val, bitset),
         )
 
-    @staticmethod
-    def refuses_at_run_time(call):
-        """The call must raise RuntimeError: its waiter is not free."""
-        try:
-            answer = call()
-        except RuntimeError:
+    def prepare(self, pair, real_call, model_call):
+        """Prepare on both sides; a waiter that is not free is refused."""
+        if pair.model.state == QUEUED or self.undrained(pair):
+            try:
+                answer = real_call()
+            except RuntimeError:
+                return
+            # Arguments may be looked at first.
+            assert answer is not None
+            assert answer < 0
             return
-        raise AssertionError(f"answered {answer!r} for a waiter that is not free")
+        before = pair.real.state
+        self.agree(real_call, model_call)
+        if pair.model.state != QUEUED:
+            # It was answered at once: the waiter is as it was or as new.
+            assert pair.real.state in (before, IDLE)
+            pair.model.state = int(pair.real.state)
 
     @rule(pair=pairs)
     def cancel(self, pair):
@@ -274,14 +279,11 @@ class ManagerAgainstModel(RuleBasedStateMachine):
         if self.closes_a_circle(addr, tid):
             return
 
-        def prepare():
-            return real.lock_pi_prepare(pair.real, self.memories[memory], addr, tid=tid, private=private)
-
-        if pair.model.state == QUEUED or self.undrained(pair):
-            self.refuses_at_run_time(prepare)
-            return
-        key = self.key(memory, addr, private)
-        self.agree(prepare, lambda: model.lock_pi_prepare(pair.model, key, addr, tid))
+        self.prepare(
+            pair,
+            lambda: real.lock_pi_prepare(pair.real, self.memories[memory], addr, tid=tid, private=private),
+            lambda: model.lock_pi_prepare(pair.model, self.key(memory, addr, private), addr, tid),
+        )
 
     @rule(
         index=managers, memory=memories, addr=addresses, tid=tids, private=privacies, blocking=st.booleans()
@@ -349,17 +351,19 @@ class ManagerAgainstModel(RuleBasedStateMachine):
     @invariant()
     def queues_agree(self):
         for real, model in zip(self.real, self.models, strict=True):
-            expected = model.private_waiters() + model.shared_waiters()
-            assert len(real) == len(expected)
-            lines = {}
+            expected = [[(w.kind, w.bitset, w.name) for w in line] for line in model.lines()]
+            assert len(real) == sum(map(len, expected))
+            listed = {}
             for info in real.waiters():
-                lines.setdefault(info.key, []).append((info.kind, info.bitset, info.waiter.tag))
-            model_lines = {}
-            for w in expected:
-                model_lines.setdefault(w.key, []).append((w.kind, w.bitset, w.name))
-            assert Counter((key.kind, *line) for key, line in lines.items()) == Counter(
-                (key[0], *line) for key, line in model_lines.items()
-            )
+                bitset = info.bitset if info.kind == PLAIN else ANY
+                listed.setdefault(info.key, []).append((info.kind, bitset, info.waiter.tag))
+            assert sorted(listed.values()) == sorted(expected)
+
+    @rule(index=managers)
+    def close(self, index):
+        real, model = self.both(index)
+        real.close()
+        model.close()
 
     def teardown(self):
         queued = [pair for pair in self.all_pairs if pair.model.state == QUEUED]

@@ -1,6 +1,9 @@
 """Targets in Python that wake, fail and dawdle under stress; address spaces whose regions come and go under waits."""
 
 import mmap
+import os
+import signal
+import threading
 from collections import Counter
 from errno import EFAULT
 
@@ -179,4 +182,73 @@ def test_regions_come_and_go_under_waits(manager, crew):
     assert sums[EFAULT] > 0
     assert set(sums) <= {"waits", "wakes", "remapped", EFAULT}
     assert space.regions() == []
+    assert len(manager) == 0
+
+
+class SlowTarget(ListTarget):
+    """A target that takes its time, in a thread that holds its PI mutex, until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.entered = threading.Event()
+        self.let_go = threading.Event()
+        self.is_slow = True
+
+    def load(self, addr, size=4, /):
+        """Read a word, some time."""
+        if self.is_slow:
+            self.entered.set()
+            self.let_go.wait()
+        return super().load(addr, size)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork_during_another_threads_pi_operation_leaves_the_target_usable(manager, spawn):
+    target = SlowTarget()
+    locking = spawn(manager.lock_pi, target, 0)
+    target.entered.wait()
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(5)
+        target.is_slow = False
+        target.lock = threading.Lock()
+        status = 1
+        try:
+            locked = manager.lock_pi(target, 0)
+            manager.unlock_pi(target, 0)
+            status = 0 if locked else 1
+        finally:
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    target.is_slow = False
+    target.let_go.set()
+    assert locking.result()
+    assert status == 0
+
+
+class Interruption(Exception):
+    """What a signal handler raises."""
+
+
+def test_handler_that_wakes_the_waiter_and_raises_is_heard(manager, memory):
+    """The wake counts, but an exception must not vanish: think of KeyboardInterrupt."""
+    raised = []
+    for target in (memory, ListTarget()):
+        woken = []
+
+        def handler(number, frame, target=target, woken=woken):
+            woken.append(manager.wake(target, 0))
+            raise Interruption
+
+        before = signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        try:
+            raised.append(manager.wait(target, 0, 0, 10.0))
+        except Interruption:
+            raised.append(Interruption)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert woken in ([0], [1])
+    assert raised == [Interruption, Interruption]
     assert len(manager) == 0

@@ -121,11 +121,11 @@ def test_every_name_of_all_is_there():
         assert getattr(pyfutex, name) is not None
 
 
-def test_public_classes_say_they_live_in_the_package():
+def test_public_classes_say_where_they_live():
     for name in NAMES:
         thing = getattr(pyfutex, name)
         if inspect.isclass(thing):
-            assert thing.__module__ == "pyfutex", name
+            assert thing.__module__.partition(".")[0] == "pyfutex", name
             assert thing.__qualname__ == name
 
 
@@ -181,7 +181,7 @@ def test_what_is_public_has_a_docstring(name):
         return
     assert inspect.getdoc(thing), name
     for attribute, value in vars(thing).items():
-        if not attribute.startswith("_") and callable(value) and thing.__module__ == "pyfutex":
+        if not attribute.startswith("_") and callable(value) and name in FINAL:
             assert inspect.getdoc(getattr(thing, attribute)), f"{name}.{attribute}"
 
 

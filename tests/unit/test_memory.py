@@ -110,6 +110,30 @@ def test_memory_of_a_refused_buffer_leaves_no_export():
     mapping.close()
 
 
+def test_a_memory_in_a_garbage_cycle_releases_its_export():
+    buffer = bytearray(64)
+    cycle = [Memory(buffer)]
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    buffer.extend(b"more")
+
+
+def test_a_memory_works_in_the_finalizer_of_its_garbage_cycle():
+    class Owner:
+        def __del__(self):
+            self.memory.store(0, 7)
+            seen.append(self.memory.obj[0])
+
+    seen = []
+    owner = Owner()
+    owner.memory = Memory(bytearray(64))
+    owner.itself = owner
+    del owner
+    gc.collect()
+    assert seen == [7]
+
+
 def test_memory_over_shared_memory_sees_the_other_view():
     segment = shared_memory.SharedMemory(create=True, size=64)
     other = shared_memory.SharedMemory(name=segment.name)

@@ -245,6 +245,21 @@ def test_the_childs_wake_leaves_the_descriptor_the_parent_watches(manager, memor
     assert select.select([descriptor], [], [], 0)[0] == []
 
 
+def test_the_childs_wake_leaves_the_completion_queue_the_parent_watches(manager, memory, queue_up, in_child):
+    completions = CompletionQueue()
+    queue_up(queue=completions)
+    descriptor = completions.fileno()
+
+    def check():
+        own = Waiter(queue=completions)
+        assert manager.wait_prepare(own, memory, 0, 0) is None
+        assert manager.wake(memory, 0) == 1
+        assert select.select([completions], [], [], 0)[0] == [completions]
+
+    in_child(check)
+    assert select.select([descriptor], [], [], 0)[0] == []
+
+
 def test_closing_the_manager_in_the_child_leaves_the_parents_waiters(manager, memory, queue_up, in_child):
     w = queue_up()
     in_child(manager.close)

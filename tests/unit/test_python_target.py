@@ -242,7 +242,7 @@ def test_an_exception_of_load_propagates_and_nothing_stays_queued(manager):
         lambda: manager.wait(target, 64, 0),
         lambda: manager.wait_prepare(w, target, 64, 0),
         lambda: manager.cmp_requeue(target, 64, 128, 0),
-        lambda: manager.wake_op(target, 64, 128, encode_op(OP_SET, 1, CMP_EQ, 0)),
+        lambda: manager.wake_op(target, 64, 128, encode_op(OP_ADD, 1, CMP_EQ, 0)),
         lambda: manager.lock_pi(target, 64, tid=7),
         lambda: manager.lock_pi_prepare(w, target, 64, tid=7),
         lambda: manager.trylock_pi(target, 64, tid=7),

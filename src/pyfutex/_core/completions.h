@@ -19,6 +19,17 @@ static inline int pf_bell_new(void)
     return fd;
 }
 
+/* Put a bell of this process's own behind the number `fd`, which a fork made it share with its parent. Should that fail for
+ * want of descriptors, the bell stays shared. */
+static inline void pf_bell_renew(int fd)
+{
+    int own = pf_bell_new();
+    if (own >= 0) {
+        dup3(own, fd, O_CLOEXEC);
+        close(own);
+    }
+}
+
 /* Never blocks: a bell that is rung 2**64 - 1 times already is loud enough. */
 static inline void pf_bell_ring(int fd)
 {

@@ -53,13 +53,16 @@ cdef Table *table_numbered(uint32_t number) noexcept nogil
 # Start over with empty tables in the child of a fork. OK or NO_MEMORY.
 cdef Status manager_renew(CManager *m) noexcept nogil
 cdef uint32_t current_epoch() noexcept nogil
+# pthread_self() of the thread that forked this process into its epoch.
+cdef uint64_t last_forker() noexcept nogil
 
 # Queue w for `key` if *word == expected. OK (queued), MISMATCH, CONTENDED, NO_MEMORY. The comparison and the queueing are
 # one step with respect to every waker. Requires: w idle.
 cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_t *word, uint32_t expected,
                            Mode mode) noexcept nogil
 
-# Take w out of whatever queue it is in now. OK (it was queued, or stems from before a fork), TAKEN (a waker was faster:
+# Take w out of whatever queue it is in now; its phase is the caller's to set. OK (it was queued, or stems from before a
+# fork), TAKEN (a waker was faster:
 # await_mark before its memory is reused), CONTENDED. Requires: w was queued.
 cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil
 

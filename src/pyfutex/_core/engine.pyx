@@ -21,6 +21,7 @@ from pyfutex._core.atomic cimport (
     load_relaxed_u64,
     pause,
     store_relaxed_u32,
+    store_relaxed_u64,
     store_release_u32,
     store_release_u64,
 )
@@ -59,8 +60,6 @@ from pyfutex._core.table cimport (
     table_settle,
 )
 from pyfutex._core.waiter cimport (
-    CANCELLED,
-    OBJECT,
     Waiter,
     is_marked,
     location_hash,
@@ -85,6 +84,7 @@ cdef extern from "registry.h" nogil:
     void *calloc_line "pf_calloc_line" (size_t size)
     int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
                        void (*child)() noexcept nogil)
+    uint64_t pthread_self()
 
 
 # --- what is global -------------------------------------------------------------------------------------------------
@@ -94,6 +94,7 @@ cdef enum:
     CHUNKS = 4096           # 2**24 tables alive at once, as many as a location can name
 
 cdef uint32_t fork_epoch = 0        # atomic. Bumped in the child of every fork
+cdef uint64_t forker = 0            # atomic. The thread that forked last, in the child: the only one that lived on
 cdef uint64_t last_serial = 0       # atomic
 cdef HashSeed process_seed
 
@@ -117,11 +118,16 @@ cdef void unlock_registry() noexcept nogil:
 cdef void child_after_fork() noexcept nogil:
     # Whoever held the registry lock may not exist here. The half-done work it protects is at worst a number lost.
     store_relaxed_u32(&registry_lock, 0)
+    store_relaxed_u64(&forker, pthread_self())
     store_release_u32(&fork_epoch, fork_epoch + 1)
 
 
 cdef uint32_t current_epoch() noexcept nogil:
     return load_acquire_u32(&fork_epoch)
+
+
+cdef uint64_t last_forker() noexcept nogil:
+    return load_relaxed_u64(&forker)
 
 
 cdef uint64_t next_serial() noexcept nogil:
@@ -323,14 +329,11 @@ cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
     if w.epoch != current_epoch() and load_acquire_u64(&w.location) != 0:
         # Queued before a fork, in the parent: here its links dangle, and nobody will ever take it.
         store_release_u64(&w.location, 0)
-        store_relaxed_u32(&w.phase, CANCELLED)
         return OK
     status = lock_queued(w, mode, &b)
     if status != OK:
         return status
     is_gone = bucket_unlink(bucket_find(b, &w.key), w)
-    if w.notify == OBJECT:
-        store_relaxed_u32(&w.phase, CANCELLED)
     store_release_u64(&w.location, 0)
     word_unlock(&b.word, ONE_KEY if is_gone else 0)
     return OK

@@ -42,14 +42,20 @@ cdef struct RegionMap:
     Stripe stripes[STRIPES]
     uint64_t current            # atomic. The RegionArray in use
     uint32_t side               # atomic. Where new readers count themselves in; changed by the one publisher
+    uint32_t publishing         # a word lock that is always LIVE: whoever changes the regions
+    RegionMap *next             # list of all maps, under its lock
+    RegionMap **link            # what points to this one
 
 
 cdef RegionMap *region_map_new() noexcept nogil
 cdef void region_map_free(RegionMap *map) noexcept nogil
 # An array with room for n regions, or NULL.
 cdef RegionArray *region_array_new(uint64_t n) noexcept nogil
-# Make `array` the current one, and free the old one when its last reader has left. Requires: detached; one publisher at
-# a time; this thread is no reader.
+# The lock of those who change the regions. Requires: detached. Free in the child of a fork.
+cdef void region_map_lock(RegionMap *map) noexcept nogil
+cdef void region_map_unlock(RegionMap *map) noexcept nogil
+# Make `array` the current one, and free the old one when its last reader has left. Requires: detached; the lock; this
+# thread is no reader.
 cdef void region_map_publish(RegionMap *map, RegionArray *array) noexcept nogil
 
 

@@ -31,7 +31,8 @@ cdef enum Notify:
     OBJECT = 1          # `owner` is a Python Waiter of which the queue holds a reference
 
 cdef enum Phase:
-    # What the owner of an OBJECT waiter sees. Written under the bucket lock when it enters or leaves the queue.
+    # What the owner of an OBJECT waiter sees. QUEUED and WOKEN are written under the bucket lock; CANCELLED by the one
+    # who took it out, after the mark, so that nobody queues it anew while a mark is still to come.
     IDLE = 0
     PREPARING = 1       # claimed by the one thread that is about to queue it
     QUEUED = 2
