@@ -17,13 +17,12 @@ import os
 import platform
 import sys
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claims import calls, crowd, fanout, growth, handoff, loops, scaling, sizes
 from measure import ALLOWED_CPUS, Plan, Row, free_threaded
-
-import pyfutex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +71,7 @@ def machine() -> dict[str, object]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "free_threaded": free_threaded(),
-        "pyfutex": pyfutex.__version__,
+        "pyfutex": version("pyfutex"),
         "load": os.getloadavg()[0],
     }
 

@@ -267,7 +267,7 @@ class ModelManager:
         if owner == tid:
             raise ModelError(errno.EDEADLK)
         queue = self.queue(key)
-        if any(w.kind != PI for w in queue):
+        if queue and queue[0].kind != PI:
             raise ModelError(errno.EINVAL)
         if owner == 0:
             self.words[addr] = tid | word & OWNER_DIED | (WAITERS if queue else 0)

@@ -49,7 +49,7 @@ def watched_fill(size: int, *, shared: bool, prepares: bool) -> dict[str, Pause]
     with pinned(ALLOWED_CPUS[-1]):
         if watcher is not None:
             watcher.start()
-        longest, by_wall_clock, total = crowd.fill()
+        longest, by_wall_clock, total = crowd.fill(watchers=int(watcher is not None))
         pauses["fill"] = Pause(longest, by_wall_clock)
         if watcher is not None:
             watcher.join()

@@ -6,7 +6,7 @@ Cython's own would take 1.5 for 1 and refuse __index__.
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport likely
-from pyfutex._core.clock cimport Deadline
+from pyfutex._core.clock cimport Deadline, deadline_never
 from pyfutex._core.target cimport BY_MEMORY, IS_PRIVATE, IS_SHARED
 
 
@@ -47,6 +47,14 @@ cdef inline int as_count(object o, uint32_t *value) except -1:
         value[0] = <uint32_t> wide
         return 0
     return convert_count(o, value)
+
+
+cdef inline int as_deadline(object timeout, object deadline, object clock, Deadline *value) except -1:
+    cdef uint64_t number
+    if timeout is None and deadline is None and small_int(clock, &number) and number <= 1:
+        value[0] = deadline_never()
+        return 0
+    return convert_deadline(timeout, deadline, clock, value)
 
 
 cdef inline int as_modulo(object o, uint64_t *value) except -1:

@@ -24,6 +24,11 @@ from pyfutex._core.waiter cimport Waiter as CWaiter, mark_waiter
 from pyfutex.waiter cimport Waiter, run_callback
 
 
+cdef extern from "Python.h":
+    # The plain macro. An object expression would count a reference up and down around it, and the one right after the
+    # other stalls the processor: the counts are stored and loaded in different widths.
+    void drop "Py_DECREF" (PyObject *o)
+
 cdef extern from "_delivery.h":
     int callback_depth "pf_callback_depth"
     PyObject *put_off "pf_put_off"
@@ -115,15 +120,16 @@ cdef CWaiter *mark_object(CWaiter *w, PyObject **owners, unsigned int *n) noexce
 cdef void call_back(PyObject **owners, unsigned int n) noexcept:
     global callback_depth
     cdef unsigned int i
-    cdef Waiter w
+    if n == 1 and (<Waiter> owners[0]).on_wake is None:
+        drop(owners[0])
+        return
     if callback_depth >= MAX_DEPTH:
         put_waiters_off(owners, n)
         return
     callback_depth += 1
     for i in range(n):
-        w = <Waiter> owners[i]
-        run_callback(w)
-        Py_DECREF(w)
+        run_callback(<Waiter> owners[i])
+        drop(owners[i])
     callback_depth -= 1
     if callback_depth == 0 and put_off != NULL:
         run_put_off()

@@ -1,9 +1,10 @@
 """Futex: one word bound to its manager and memory."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.engine cimport CManager
 from pyfutex._core.key cimport Key as CKey
+from pyfutex._core.table cimport Table
 from pyfutex.manager cimport Manager
 from pyfutex.memory cimport Memory
 
@@ -16,3 +17,5 @@ cdef class Futex:
     cdef CManager *m
     cdef uint32_t *word
     cdef CKey key
+    cdef Table *table       # where the key is queued, and its hash there: neither changes
+    cdef uint64_t hash

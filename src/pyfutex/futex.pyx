@@ -17,7 +17,8 @@ from pyfutex._core.atomic cimport (
 )
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, deadline_never
-from pyfutex._core.engine cimport engine_wake_slow, nobody_for
+from pyfutex._core.engine cimport engine_wake_slow, nobody_at, table_of
+from pyfutex._core.key cimport key_hash
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
 from pyfutex._core.target cimport BY_MEMORY, READ, Word, word_close
 from pyfutex._delivery cimport deliver
@@ -64,6 +65,8 @@ cdef class Futex:
         self.m = engine.m
         self.word = <uint32_t *> word.host
         self.key = word.key
+        self.table = table_of(self.m, &self.key)
+        self.hash = key_hash(&self.key, &self.m.seed)
 
     def load(self):
         """The value of the word."""
@@ -114,12 +117,11 @@ cdef class Futex:
 
     def wake(self, n=1, /):
         """Wake the oldest `n` waiters; how many were woken. As `Manager.wake`."""
-        cdef uint64_t hash
         cdef uint32_t count
         as_count(n, &count)
-        if likely(nobody_for(self.m, &self.key, &hash)) or count == 0:
+        if likely(nobody_at(self.table, self.hash)) or count == 0:
             return 0
-        return wake_slowly(self, hash, count)
+        return wake_slowly(self, count)
 
     def wake_wait(self, Futex other not None, val, timeout=None, /):
         """Wake one waiter of this word, then wait on `other` while it holds `val`. As `Manager.wake_wait`.
@@ -149,15 +151,15 @@ cdef class Futex:
         return f"<Futex at {self.addr:#x} of {self.mem!r}>"
 
 
-cdef object wake_slowly(Futex f, uint64_t hash, uint32_t count):
+cdef object wake_slowly(Futex f, uint32_t count):
     cdef Taken taken
     cdef Status status
     cdef uint32_t woken
     taken_init(&taken)
-    status = engine_wake_slow(f.m, &f.key, hash, count, 0xFFFFFFFF, &taken, ATTACHED)
+    status = engine_wake_slow(f.m, &f.key, f.hash, count, 0xFFFFFFFF, &taken, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = engine_wake_slow(f.m, &f.key, hash, count, 0xFFFFFFFF, &taken, DETACHED)
+            status = engine_wake_slow(f.m, &f.key, f.hash, count, 0xFFFFFFFF, &taken, DETACHED)
     woken = taken.n
     if woken:
         deliver(&taken)

@@ -8,7 +8,7 @@ cimport cython
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._arguments cimport as_address, as_count, as_sharing, as_u32, convert_deadline
+from pyfutex._arguments cimport as_address, as_count, as_sharing, as_u32, as_deadline
 from pyfutex._blocking cimport block_lock_pi, block_wait, block_wake_wait
 from pyfutex._calledtarget cimport (
     called_cmp_requeue,
@@ -17,7 +17,7 @@ from pyfutex._calledtarget cimport (
     called_unlock_pi,
     called_wake_op,
 )
-from pyfutex._core.atomic cimport likely
+from pyfutex._core.atomic cimport likely, load_acquire_u32, unlikely
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport (
@@ -47,8 +47,9 @@ from pyfutex._core.status cimport (
     WAITING,
 )
 from pyfutex._core.target cimport (
-    Access,
     BY_MEMORY,
+    CALLED,
+    CTarget,
     READ,
     Sharing,
     WRITE,
@@ -57,7 +58,7 @@ from pyfutex._core.target cimport (
     word_open,
     word_open_flat,
 )
-from pyfutex._core.waiter cimport PI, PLAIN, THREAD, WOKEN, Waiter as CWaiter, waiter_init
+from pyfutex._core.waiter cimport PI, PLAIN, THREAD, WOKEN, Waiter as CWaiter, is_marked, waiter_init
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status, status_errno
 from pyfutex._inspection cimport cancel_all, list_waiters, queued_count, table_figures
@@ -303,7 +304,7 @@ cdef class Manager:
         cdef Deadline until
         cdef uint32_t value, bits = nonzero_bitset(bitset)
         as_u32(val, &value)
-        convert_deadline(timeout, deadline, clock, &until)
+        as_deadline(timeout, deadline, clock, &until)
         return block_wait(self, self.m, target_of(mem), addr, value, bits, until, as_sharing(private))
 
     def wake_wait(self, mem, wake_addr, wait_addr, val, timeout=None, *, n=1, mem2=None, deadline=None,
@@ -328,7 +329,7 @@ cdef class Manager:
         cdef uint32_t value, count
         as_u32(val, &value)
         as_count(n, &count)
-        convert_deadline(timeout, deadline, clock, &until)
+        as_deadline(timeout, deadline, clock, &until)
         return block_wake_wait(self, self.m, target_of(mem), wake_addr, count,
                                target_of(mem if mem2 is None else mem2), wait_addr, value, until, as_sharing(private))
 
@@ -346,22 +347,28 @@ cdef class Manager:
         RuntimeError
             `w` is queued already, or not taken from its completion queue yet.
         """
-        cdef Target target = target_of(mem)
+        cdef CTarget *target
         cdef uint32_t value, bits
+        cdef uint64_t a
+        cdef int sharing = as_sharing(private)
         cdef Word word
         cdef Status status
+        check_target(mem)
+        target = &(<Target> mem).c
         as_u32(val, &value)
         as_bitset(bitset, &bits)
         if bits == 0:
             return -status_errno(MISFIT)
-        if is_called(target):
-            status = find_key(target, addr, as_sharing(private), READ, &word.key)
+        if target.kind == CALLED:
+            status = find_key(mem, addr, sharing, READ, &word.key)
             if status == OK:
-                status = called_prepare(self, self.m, w, target, addr, &word.key, value, bits)
+                status = called_prepare(self, self.m, w, mem, addr, &word.key, value, bits)
             return None if status == OK else -status_errno(status)
-        # Claimed before the word is opened: claiming may wait for a waker's mark.
-        waiter_claim(w, self, target, PLAIN, bits, 0)
-        status = open_word_claimed(w, target, addr, as_sharing(private), READ, &word)
+        if as_address(addr, &a):
+            return -status_errno(FAULT)
+        # No Python code may run between word_open and word_close: claiming, which may wait for a waker's mark, comes before.
+        waiter_claim(w, self, <Target> mem, PLAIN, bits, 0)
+        status = word_open(target, a, LOG2_SIZE_U32, <Sharing> sharing, READ, &word)
         if status == OK:
             status = engine_prepare(self.m, &w.c, &word.key, <uint32_t *> word.host, value, ATTACHED)
             if status == CONTENDED:
@@ -386,6 +393,8 @@ cdef class Manager:
         InvalidArgument
             It was queued through a manager of another family.
         """
+        if load_acquire_u32(&w.c.phase) == WOKEN and w.manager is self and is_marked(&w.c):
+            return True     # the usual case, seen at once
         if w.manager is not self and w.manager is not None and not same_family(self, w.manager):
             raise_status(MISFIT)
         waiter_leave(w)
@@ -424,7 +433,7 @@ cdef class Manager:
         cdef Deadline until
         cdef uint32_t owner
         convert_tid(tid, &owner)
-        convert_deadline(timeout, deadline, clock, &until)
+        as_deadline(timeout, deadline, clock, &until)
         return block_lock_pi(self, self.m, target_of(mem), addr, owner, until, as_sharing(private), self.owner_alive)
 
     def trylock_pi(self, mem, addr, *, tid=None, private=None):
@@ -632,25 +641,19 @@ cdef class Manager:
         return f"<Manager at {<uint64_t> self.m:#x}>"
 
 
-cdef inline Target target_of(object mem):
-    if likely(type(mem) is Memory):
-        return <Target> mem
-    if not isinstance(mem, Target):
+cdef inline int check_target(object mem) except -1:
+    if unlikely(type(mem) is not Memory and not isinstance(mem, Target)):
         raise TypeError(f"mem must be a Target, not {type(mem).__name__}")
+    return 0
+
+
+cdef inline Target target_of(object mem):
+    check_target(mem)
     return <Target> mem
 
 
 cdef bint same_family(Manager a, Manager b) noexcept:
     return a.m.family == b.m.family
-
-
-cdef Status open_word_claimed(Waiter w, Target mem, object addr, int sharing, Access access,
-                              Word *word) except? <Status> 255:
-    try:
-        return open_word(mem, addr, sharing, access, word)
-    except BaseException:
-        waiter_refuse(w)
-        raise
 
 
 cdef long holds_unaligned(Target mem, object addr) except -2:

@@ -9,18 +9,19 @@ cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_WriteUnraisable
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from libc.stdint cimport uint32_t
 from posix.unistd cimport close
 
-from pyfutex._arguments cimport convert_deadline
+from pyfutex._arguments cimport as_deadline
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_relaxed_u64, store_release_u32
 from pyfutex._core.clock cimport Deadline, now_ns
 from pyfutex._core.completions cimport bell_new, bell_renew, bell_ring, bell_silence, completions_after_fork
 from pyfutex._core.engine cimport (
     await_mark,
-    current_epoch,
     engine_complete,
     engine_key,
     engine_notify_through,
+    epoch_address,
 )
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.parker cimport Parker, UNMARKED, WITHDRAWN, park, parker_self
@@ -58,6 +59,13 @@ from pyfutex.results import WaiterState, WaitResult
 
 cdef extern from "Python.h":
     PyObject *PyObject_CallOneArg(object called, object argument)   # NULL with an exception set
+
+cdef const uint32_t *EPOCH = epoch_address()
+
+
+cdef inline uint32_t current_epoch() noexcept:
+    return load_acquire_u32(EPOCH)
+
 
 cdef object RESULT_TIMEOUT = WaitResult.TIMEOUT
 cdef object RESULT_WOKEN = WaitResult.WOKEN
@@ -113,8 +121,10 @@ cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, 
         bell_silence(w.c.fd)
     if w.queue is not None:
         completions_after_fork(&w.queue.c, current_epoch())
-    w.manager = manager
-    w.target = target
+    if w.manager is not manager:
+        w.manager = manager
+    if w.target is not target:
+        w.target = target
     Py_INCREF(w)
     return 0
 
@@ -310,7 +320,7 @@ cdef class Waiter:
         Releases the GIL while it sleeps, and runs signal handlers.
         """
         cdef Deadline until
-        convert_deadline(timeout, deadline, clock, &until)
+        as_deadline(timeout, deadline, clock, &until)
         return waiter_sleep(self, until, True)
 
     def cancel(self):

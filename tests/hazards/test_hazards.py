@@ -55,10 +55,10 @@ def test_hazard_01_two_shared_keys_are_locked_both(manager, rng):
     crowd = Crowd(lambda w, addr: manager.wait_prepare(w, memory, addr, 0), [A] * 400 + [B] * 400)
     taken = 0
     with quick_switches(), Churn(lambda addr: manager.wait(memory, addr, 0, 20e-6), (A, B)) as churn:
-        for _ in range(ROUNDS):
-            for source, target in ((A, B), (B, A)):
-                result = manager.requeue(memory, source, target, rng.randrange(4), rng.choice((ALL, 300)))
-                taken += result.woken
+        for _ in range(2 * ROUNDS):
+            for source, target in ((A, B), (B, A)) * 20:
+                n_wake, n_requeue = rng.randrange(3), rng.choice((1, 2, 300, ALL))
+                taken += manager.requeue(memory, source, target, n_wake, n_requeue).woken
             crowd.refill()
     taken += manager.wake(memory, A, ALL) + manager.wake(memory, B, ALL)
     crowd.finish()
@@ -119,10 +119,10 @@ def test_hazard_03_wakes_equal_woken_waits_under_racing_timeouts(manager, memory
     taken = 0
     with quick_switches():
         with Churn(
-            lambda addr: manager.wait(memory, addr, 0, rng.choice((1e-6, 30e-6, 80e-6))), (A,)
+            lambda addr: manager.wait(memory, addr, 0, rng.choice((1e-6, 30e-6, 80e-6))), (A,), 6
         ) as churn:
-            for _ in range(20 * ROUNDS):
-                taken += manager.wake(memory, A, rng.randint(1, 3))
+            for _ in range(60 * ROUNDS):
+                taken += manager.wake(memory, A, rng.choice((1, 2, ALL)))
     assert len(manager) == 0
     assert taken == churn.woken
 
@@ -203,6 +203,17 @@ def test_hazard_05_woken_thread_reuses_its_stack_while_others_are_still_being_wo
     assert len(manager) == 0
 
 
+def test_hazard_05_thread_that_times_out_while_taken_stays_until_it_is_marked(manager, memory, rng):
+    """wake_wait marks without the GIL: who came too late to give up must not return, and reuse its stack, before that."""
+    taken = 0
+    with quick_switches():
+        with Churn(lambda addr: manager.wait(memory, addr, 0, rng.choice((20e-6, 60e-6))), (A,), 6) as churn:
+            for _ in range(5 * ROUNDS):
+                taken += manager.wake_wait(memory, A, B, 0, 1e-6, n=ALL).woken
+    assert len(manager) == 0
+    assert taken == churn.woken
+
+
 def test_hazard_06_cancel_takes_out_that_waiter_wherever_it_was_moved(manager, memory, queue_up):
     resident = queue_up(B, tag="resident")
     moved = [queue_up(A, tag=i) for i in range(3)]
@@ -215,6 +226,26 @@ def test_hazard_06_cancel_takes_out_that_waiter_wherever_it_was_moved(manager, m
     assert wake_order(manager, memory, B, [resident, *moved, newcomer]) == ["resident", 2]
     assert manager.wake(memory, A, ALL) == 1
     assert woken_names([newcomer]) == ["newcomer"]
+
+
+@pytest.mark.parametrize("target", [B, B + 4, C])  # two words may share a bucket, not all of these
+@pytest.mark.parametrize(("n_moved", "place"), [(1, 0), (3, 0), (3, 1), (3, 2)])
+def test_hazard_06_cancelled_waiter_leaves_nothing_behind_at_its_new_word(
+    manager, memory, queue_up, target, n_moved, place
+):
+    """Nobody waits at the new word but those that were moved: the one that leaves may be its first, or the last to go."""
+    moved = [queue_up(A, tag=i) for i in range(n_moved)]
+    assert manager.requeue(memory, A, target, 0, ALL) == Requeued(0, n_moved)
+    leaver = moved.pop(place)
+    assert leaver.cancel()
+    assert [info.waiter for info in manager.waiters()] == moved
+    assert manager.stats()["keys"] == (n_moved > 1)
+    late = [queue_up(A, tag="late at A"), queue_up(target, tag="late at the new word")]
+    assert manager.wake(memory, target, ALL) == len(moved) + 1
+    assert manager.wake(memory, A, ALL) == 1
+    assert all(w.state is WaiterState.DONE for w in (*moved, *late))
+    assert leaver.state is WaiterState.CANCELLED
+    assert (len(manager), manager.stats()["keys"]) == (0, 0)
 
 
 def test_hazard_06_thread_that_times_out_after_a_requeue_leaves_the_right_queue(
@@ -275,7 +306,7 @@ def test_hazard_08_wake_op_holds_both_buckets(manager, memory, shared, rng):
     crowd = Crowd(lambda w, addr: manager.wait_prepare(w, mem, addr, 0), [A] * 300 + [B] * 300)
     taken = 0
     with quick_switches(), Churn(lambda addr: manager.wait(mem, addr, 0, 20e-6), (A, B)) as churn:
-        for _ in range(ROUNDS):
+        for _ in range(3 * ROUNDS):
             taken += manager.wake_op(mem, A, B, add_nothing_if_zero, rng.randint(1, 300), rng.randint(1, 300))
             taken += manager.wake_op(mem, B, A, add_nothing_if_zero, rng.randint(1, 300), rng.randint(1, 300))
             crowd.refill()

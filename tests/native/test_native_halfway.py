@@ -91,7 +91,7 @@ def test_cancel_that_is_overtaken_by_the_next_life_leaves_it_alone(
     held = halfway.HeldBucket(manager, w)
     cancelling = spawn(w.cancel)
     wait_until(held.sleepers)
-    held.release_and_see_cancelled(w)
+    held.release_and_see_it_leave(w)
     refused = False
     try:
         manager.wait_prepare(w, memory, 4, 0)

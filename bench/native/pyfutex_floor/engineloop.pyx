@@ -190,7 +190,8 @@ cdef class Crowd(Engine):
     cdef readonly uint64_t size
     cdef readonly uint64_t queued
     cdef readonly uint64_t stride
-    cdef uint32_t filling       # atomic
+    cdef uint32_t watchers      # atomic
+    cdef uint32_t filled        # atomic
     cdef uint32_t sequence      # of the words on which settle() queues
 
     def __cinit__(self, uint64_t size, *, uint64_t stride=64, bint shared=False):
@@ -211,8 +212,13 @@ cdef class Crowd(Engine):
             complete(&self.waiters[i])
         self.queued = 0
 
-    def fill(self):
+    def fill(self, uint32_t watchers=0):
         """Queue everybody, each on the key `stride` bytes after the last.
+
+        Parameters
+        ----------
+        watchers : int
+            Threads in `watch_fill` to wait for before anybody is queued.
 
         Returns
         -------
@@ -225,8 +231,9 @@ cdef class Crowd(Engine):
         cdef uint64_t i
         cdef Status status = OK
         with nogil:
+            while load_acquire_u32(&self.watchers) < watchers:
+                pause()
             stopwatch_start(&watch)
-            store_release_u32(&self.filling, 1)
             for i in range(self.queued, self.size):
                 key.offset = (i + 1) * self.stride
                 waiter_init(&self.waiters[i], PLAIN, THREAD, ANY, 0)
@@ -235,7 +242,7 @@ cdef class Crowd(Engine):
                     break
                 self.queued = i + 1
                 stopwatch_lap(&watch)
-            store_release_u32(&self.filling, 0)
+            store_release_u32(&self.filled, 1)
         if status != OK:
             raise RuntimeError(f"a waiter was not queued: status {<int> status}")
         return watch.longest, watch.longest_wall, watch.before - watch.start
@@ -253,10 +260,9 @@ cdef class Crowd(Engine):
         cdef Waiter w
         cdef stopwatch watch
         with nogil:
-            while load_acquire_u32(&self.filling) == 0:
-                pause()
+            fetch_add_u32(&self.watchers, 1)
             stopwatch_start(&watch)
-            while load_acquire_u32(&self.filling):
+            while load_acquire_u32(&self.filled) == 0:
                 if prepares:
                     waiter_init(&w, PLAIN, THREAD, ANY, 0)
                     if engine_prepare(m, &w, &key, &self.word, 0, DETACHED) == OK:

@@ -53,6 +53,8 @@ cdef Table *table_numbered(uint32_t number) noexcept nogil
 # Start over with empty tables in the child of a fork. OK or NO_MEMORY.
 cdef Status manager_renew(CManager *m) noexcept nogil
 cdef uint32_t current_epoch() noexcept nogil
+# Where it stands, for those who look at every call.
+cdef const uint32_t *epoch_address() noexcept nogil
 # pthread_self() of the thread that forked this process into its epoch.
 cdef uint64_t last_forker() noexcept nogil
 
@@ -109,12 +111,17 @@ cdef inline bint is_stale(CManager *m) noexcept nogil:
     return load_relaxed_u32(m.fork_epoch) != load_acquire_u32(&m.epoch)
 
 
-cdef inline bint nobody_for(CManager *m, const Key *key, uint64_t *hash) noexcept nogil:
-    """Whether certainly nobody waits for this key. For wake alone: see docs/memory-model.md, "Nobody waits"."""
-    hash[0] = key_hash(key, &m.seed)
+cdef inline bint nobody_at(Table *t, uint64_t hash) noexcept nogil:
+    """Whether certainly nobody waits for a key of this hash. For wake alone: see docs/memory-model.md, "Nobody waits"."""
     # The caller's store to the futex word, then this fence, then the count; against prepare's count, fence, load.
     fence()
-    return nobody_waits(load_acquire_u32(&table_bucket(table_of(m, key), hash[0]).word))
+    return nobody_waits(load_acquire_u32(&table_bucket(t, hash).word))
+
+
+cdef inline bint nobody_for(CManager *m, const Key *key, uint64_t *hash) noexcept nogil:
+    """The same for a key, of which `hash` becomes the hash."""
+    hash[0] = key_hash(key, &m.seed)
+    return nobody_at(table_of(m, key), hash[0])
 
 
 cdef inline Status engine_wake(CManager *m, const Key *key, uint32_t n, uint32_t bitset, Taken *taken,

@@ -126,6 +126,10 @@ cdef uint32_t current_epoch() noexcept nogil:
     return load_acquire_u32(&fork_epoch)
 
 
+cdef const uint32_t *epoch_address() noexcept nogil:
+    return &fork_epoch
+
+
 cdef uint64_t last_forker() noexcept nogil:
     return load_relaxed_u64(&forker)
 

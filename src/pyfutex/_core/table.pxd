@@ -13,13 +13,14 @@ back: they then read as 0, which is how a retired bucket reads.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.atomic cimport likely, load_acquire_u64
+from pyfutex._core.atomic cimport likely, load_acquire_u64, load_relaxed_u64, unlikely
 from pyfutex._core.bucket cimport Bucket
 from pyfutex._core.status cimport Mode, Status
 from pyfutex._core.wordlock cimport LOCK_CONTENDED, LOCK_TAKEN, LockResult, word_lock
 
 
 cdef enum:
+    LONG_CHAIN = 5          # keys in one bucket that raise the suspicion that the table is too small
     SMALLEST_LOG2 = 6
     LARGEST_LOG2 = 39
     # Up to this size every bucket has a cache line of its own; above, two threads seldom meet in one anyway.
@@ -71,9 +72,14 @@ cdef void table_free(Table *t) noexcept nogil
 # Make the bucket of `hash` LIVE in the current level. Requires: no bucket lock held. CONTENDED or OK.
 cdef Status table_settle(Table *t, uint64_t hash, Mode mode) noexcept nogil
 
-# After a key was added to bucket `b`, whose chain is now `chain` keys long: help a growth along, or start one.
-# Requires: no bucket lock held.
-cdef void table_added(Table *t, uint64_t hash, uint32_t chain, Mode mode) noexcept nogil
+# Help a growth along, or start one if the neighbourhood of `hash` is crowded. Requires: no bucket lock held.
+cdef void table_grow(Table *t, uint64_t hash, Mode mode) noexcept nogil
+
+
+cdef inline void table_added(Table *t, uint64_t hash, uint32_t chain, Mode mode) noexcept nogil:
+    """To be called after a key was added to a bucket that now has `chain` keys. Requires: no bucket lock held."""
+    if unlikely(chain >= LONG_CHAIN or load_relaxed_u64(&t.previous) != 0):
+        table_grow(t, hash, mode)
 
 
 cdef inline LockResult table_lock(Table *t, uint64_t hash, uint32_t raised, Mode mode, Bucket **locked) noexcept nogil:

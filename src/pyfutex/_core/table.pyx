@@ -35,9 +35,9 @@ from pyfutex._core.wordlock cimport (
 
 
 cdef enum:
-    LONG_CHAIN = 5          # keys in one bucket that raise the suspicion that the table is too small,
-    SAMPLE_BUCKETS = 256    # confirmed by so many neighbours holding in all
-    SAMPLE_KEYS = 320       # more keys than this: a load of 1.25
+    # A table is too small when so many neighbouring buckets hold more than so many keys: a load of 1.25.
+    SAMPLE_BUCKETS = 256
+    SAMPLE_KEYS = 320
     HELP_LOOKS = 16         # buckets that a helper looks at in search of one to split
 
 
@@ -159,10 +159,10 @@ cdef Status table_settle(Table *t, uint64_t hash, Mode mode) noexcept nogil:
             return CONTENDED
 
 
-cdef void table_added(Table *t, uint64_t hash, uint32_t chain, Mode mode) noexcept nogil:
+cdef void table_grow(Table *t, uint64_t hash, Mode mode) noexcept nogil:
     if load_relaxed_u64(&t.previous) != 0:
         help_growth(t, mode)
-    elif chain >= LONG_CHAIN and is_crowded(load_acquire_u64(&t.current), hash):
+    elif is_crowded(load_acquire_u64(&t.current), hash):
         start_growth(t)
 
 

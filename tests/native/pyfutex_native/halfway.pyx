@@ -1,15 +1,16 @@
 """Stops the world at moments that last nanoseconds: a waiter taken and not yet marked, a bucket lock held."""
 
 from cpython.ref cimport Py_DECREF
+from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport load_acquire_u32, load_acquire_u64, pause
-from pyfutex._core.bucket cimport Bucket, Taken, taken_init
-from pyfutex._core.engine cimport engine_wake_slow, table_of
+from pyfutex._core.bucket cimport Bucket, Taken, bucket_find, bucket_wake, taken_init
+from pyfutex._core.engine cimport deliver_threads, engine_wake_slow, table_of
 from pyfutex._core.key cimport key_hash
 from pyfutex._core.parker cimport MARKED, WITHDRAWN
 from pyfutex._core.status cimport DETACHED
 from pyfutex._core.table cimport table_lock
-from pyfutex._core.waiter cimport CANCELLED, mark_waiter
+from pyfutex._core.waiter cimport mark_waiter
 from pyfutex._core.wordlock cimport PARKED, word_unlock
 from pyfutex.manager cimport Manager
 from pyfutex.waiter cimport Waiter
@@ -39,9 +40,15 @@ cdef class HeldBucket:
 
     cdef Bucket *b
     cdef Manager manager
+    cdef Waiter w
+    cdef Taken taken
+    cdef uint32_t lowered
 
     def __cinit__(self, Manager manager not None, Waiter w not None):
         self.manager = manager
+        self.w = w
+        self.lowered = 0
+        taken_init(&self.taken)
         table_lock(table_of(manager.m, &w.c.key), key_hash(&w.c.key, &manager.m.seed), 0, DETACHED, &self.b)
 
     def sleepers(self):
@@ -50,10 +57,23 @@ cdef class HeldBucket:
 
     def release(self):
         """Let the lock go."""
-        word_unlock(&self.b.word, 0)
+        word_unlock(&self.b.word, self.lowered)
 
-    def release_and_see_cancelled(self, Waiter w not None):
+    def take_threads(self, uint32_t bitset):
+        """Take the threads that sleep on the waiter's key with such a bitset and do not mark them: how many."""
+        bucket_wake(bucket_find(self.b, &self.w.c.key), 0x7FFFFFFF, bitset, NULL, &self.taken, &self.lowered)
+        return self.taken.n
+
+    def awaits_mark(self):
+        """Whether the oldest thread that was taken sleeps until it is marked."""
+        return load_acquire_u64(&self.taken.threads.mark) > WITHDRAWN
+
+    def mark_threads(self):
+        """Mark those that were taken, as their waker would have."""
+        deliver_threads(&self.taken)
+
+    def release_and_see_it_leave(self, Waiter w not None):
         """Let the lock go and, keeping the GIL, wait until another thread's cancel has taken w out of the queue."""
         word_unlock(&self.b.word, 0)
-        while load_acquire_u32(&w.c.phase) != CANCELLED:
+        while load_acquire_u64(&w.c.location) != 0:
             pause()
