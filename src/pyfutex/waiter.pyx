@@ -349,8 +349,8 @@ cdef class Waiter:
             EMFILE, ENFILE: out of descriptors. Many waiters are better served by one `CompletionQueue`.
         """
         cdef int fd
+        waiter_phase(self)      # after a fork it is not queued, nor taken, and its epoch may change
         if self.c.fd >= 0:
-            waiter_phase(self)      # after a fork: not queued any more, so its epoch may change
             descriptor_after_fork(self)
             return self.c.fd
         fd = bell_new()
