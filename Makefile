@@ -3,7 +3,7 @@
 #   make demo     a bounded queue between real threads, built from futex words
 #   make test     the test suite
 #   make stress   the long campaign
-#   make tsan     the stress tests under the thread sanitizer
+#   make tsan     the stress and the native tests under the thread sanitizer
 #   make bench    the benchmarks
 #   make lint     ruff, cython-lint, mypy, stubtest
 #   make clean    remove environments and caches
@@ -116,5 +116,6 @@ tsan: $(venv_tsan)/.tests-native $(venv_tsan)/.group-test
 	@runtime=$$($(CC) -print-file-name=libtsan.so); \
 	test -f "$$runtime" || { echo "make tsan: $(CC) has no libtsan.so" >&2; exit 1; }; \
 	fixed=$$(setarch "$$(uname -m)" -R true 2>/dev/null && echo setarch "$$(uname -m)" -R); \
-	set -x; PYFUTEX_STRESS=$(TSAN_STRESS) TSAN_OPTIONS="halt_on_error=1 $$TSAN_OPTIONS" LD_PRELOAD="$$runtime" \
-	$$fixed $(venv_tsan)/bin/python -m pytest tests/stress --capture=sys -x $(TEST_ARGS)
+	set -x; PYFUTEX_STRESS=$(TSAN_STRESS) LD_PRELOAD="$$runtime" \
+	TSAN_OPTIONS="halt_on_error=1 suppressions=$(abspath .ci/tsan-suppressions) $$TSAN_OPTIONS" \
+	$$fixed $(venv_tsan)/bin/python -m pytest tests/stress tests/native --capture=sys -x $(TEST_ARGS)

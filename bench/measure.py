@@ -191,6 +191,21 @@ def pinned(*cpus: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Run the calling thread before all ordinary ones of its core, where the system permits that."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
 def free_threaded() -> bool:
     """Whether this interpreter runs without a GIL."""
     return not getattr(sys, "_is_gil_enabled", lambda: True)()

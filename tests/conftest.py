@@ -41,12 +41,16 @@ def pytest_report_header():
     return f"{SEED_VARIABLE}={run_seed}"
 
 
+@pytest.fixture
+def watchdog_seconds(request):
+    """How long a test may take; a directory whose tests take longer overrides this."""
+    return WATCHDOG_SECONDS * (5 if request.node.get_closest_marker("stress") else 1)
+
+
 @pytest.fixture(autouse=True)
-def watchdog(request):
+def watchdog(request, watchdog_seconds):
     """Dump every stack and end the process if the test is still running after its time."""
-    marker = request.node.get_closest_marker("stress")
-    limit = WATCHDOG_SECONDS * (5 if marker else 1)
-    faulthandler.dump_traceback_later(limit, exit=True, file=request.config.stash[stderr_copy])
+    faulthandler.dump_traceback_later(watchdog_seconds, exit=True, file=request.config.stash[stderr_copy])
     yield
     faulthandler.cancel_dump_traceback_later()
 

@@ -273,7 +273,8 @@ class ModelManager:
             self.words[addr] = tid | word & OWNER_DIED | (WAITERS if queue else 0)
             return True
         self.words[addr] = word | WAITERS
-        if not self._owner_alive(owner):
+        # With somebody queued the owner is known already, and not looked for again.
+        if not queue and not self._owner_alive(owner):
             raise ModelError(errno.ESRCH)
         return False
 

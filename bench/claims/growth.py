@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from measure import ALLOWED_CPUS, Plan, Row, pinned
+from measure import ALLOWED_CPUS, Plan, Row, pinned, undisturbed
 from pyfutex_floor import cloop, engineloop
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 GROUP = "growth to 1,000,000"
 CROWD = 1_000_000
 NS_PER_MS = 1_000_000
+NS_PER_SECOND = 1_000_000_000
 BOUND_MS = 2.0
 
 
@@ -39,9 +41,11 @@ def watched_fill(size: int, *, shared: bool, prepares: bool) -> dict[str, Pause]
     """
     crowd = engineloop.Crowd(size, shared=shared)
     pauses: dict[str, Pause] = {}
+    ready = threading.Event()
 
     def watch() -> None:
-        with pinned(ALLOWED_CPUS[-2]):
+        with pinned(ALLOWED_CPUS[-2]), undisturbed():
+            ready.set()
             longest, by_wall_clock, _ = crowd.watch_fill(prepares)
             pauses["watch"] = Pause(longest, by_wall_clock)
 
@@ -49,11 +53,17 @@ def watched_fill(size: int, *, shared: bool, prepares: bool) -> dict[str, Pause]
     with pinned(ALLOWED_CPUS[-1]):
         if watcher is not None:
             watcher.start()
-        longest, by_wall_clock, total = crowd.fill(watchers=int(watcher is not None))
+            ready.wait()
+        with undisturbed():
+            longest, by_wall_clock, total = crowd.fill(watchers=int(watcher is not None))
         pauses["fill"] = Pause(longest, by_wall_clock)
         if watcher is not None:
             watcher.join()
-        pauses["idle"] = Pause(*cloop.longest_gap(total))
+        # The kernel holds up a thread of real-time priority that leaves a core too little time for others.
+        time.sleep(total / NS_PER_SECOND)
+        with undisturbed():
+            pauses["idle"] = Pause(*cloop.longest_gap(total))
+        time.sleep(total / NS_PER_SECOND)
     return pauses
 
 

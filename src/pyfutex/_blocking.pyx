@@ -40,6 +40,13 @@ cdef object WOKEN = WaitResult.WOKEN
 cdef object DIFFERED = WaitResult.MISMATCH
 
 
+cdef Waiter sleeper():
+    # An object, not a C stack: Python code runs while it is queued.
+    cdef Waiter w = Waiter()
+    w.c.is_slept_on = 1
+    return w
+
+
 cdef object sleep_on(Waiter w, Deadline until):
     """Sleep on a queued object waiter and leave the queue in any case: WOKEN, TIMEOUT, or None after a signal."""
     result = waiter_sleep(w, until, False)
@@ -50,8 +57,7 @@ cdef object sleep_on(Waiter w, Deadline until):
 
 cdef object wait_called(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
                         Deadline until, int sharing):
-    # An object, not a C stack: Python code runs while it is queued.
-    cdef Waiter w = Waiter()
+    cdef Waiter w = sleeper()
     cdef CKey key
     cdef Status status
     while True:
@@ -150,7 +156,7 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
 
 cdef object lock_pi_called(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
                            int sharing, object owner_alive):
-    cdef Waiter w = Waiter()
+    cdef Waiter w = sleeper()
     cdef CKey key
     cdef Status status
     while True:

@@ -25,11 +25,11 @@ from pyfutex._core.status cimport (
     TRY_AGAIN,
     WAITING,
 )
-from pyfutex._core.waiter cimport IDLE, PI, PLACEHOLDER, PLAIN, THREAD, Waiter as CWaiter, WaiterKind, waiter_init
+from pyfutex._core.waiter cimport IDLE, PI, PLACEHOLDER, PLAIN, THREAD, WOKEN, Waiter as CWaiter, WaiterKind, waiter_init
 from pyfutex._core.wakeop cimport OP_SET, op_apply, op_compare, op_is_known, op_operand, op_operation
 from pyfutex._pimutex cimport pi_enter, pi_is_mine, pi_leave
 from pyfutex.target cimport Target
-from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_claim, waiter_refuse
+from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_check, waiter_claim, waiter_phase, waiter_refuse
 
 
 cdef inline uint32_t checked(object value) except? 0:
@@ -72,7 +72,7 @@ cdef Status called_prepare(object manager, CManager *m, Waiter w, Target mem, ob
     try:
         seen = called_load(mem, addr)
     except BaseException:
-        if not waiter_cancel(w):
+        if not waiter_cancel(w) and waiter_phase(w) == WOKEN:
             w._wake_another()       # somebody was counted as woken, and nobody will know
         raise
     if seen == val or not waiter_cancel(w):
@@ -153,6 +153,8 @@ cdef Status called_lock_pi(object manager, CManager *m, Waiter w, Target mem, ob
     cdef uint32_t seen, owner
     cdef TopWaiter top
     cdef Status status
+    if w is not None:
+        waiter_check(w)     # before the word is touched; queueing it claims it
     enter_pi(mem)
     try:
         while True:
@@ -201,9 +203,9 @@ cdef Status called_unlock_pi(CManager *m, Target mem, object addr, const CKey *k
                 return MISFIT
             if called_cas(mem, addr, seen, WAITERS | top.tid) != seen:
                 continue
-            if engine_take_top(m, key, taken, ATTACHED) == CONTENDED:
+            if engine_take_top(m, key, top.tid, taken, ATTACHED) == CONTENDED:
                 with nogil:
-                    engine_take_top(m, key, taken, DETACHED)
+                    engine_take_top(m, key, top.tid, taken, DETACHED)
             if taken.n:
                 return OK
             # The new owner left the queue meanwhile, from within the target's own method: hand on for it.

@@ -4,7 +4,8 @@
 
 #include <Python.h>
 
-static __thread int pf_callback_depth;
-static __thread PyObject *pf_put_off; /* list of waiters, or NULL; owned */
+/* Small enough for the room that the loader keeps for libraries loaded later: no allocation, no call to find them. */
+static __thread int pf_callback_depth __attribute__((tls_model("initial-exec")));
+static __thread PyObject *pf_put_off __attribute__((tls_model("initial-exec"))); /* list of waiters, or NULL; owned */
 
 #endif

@@ -34,6 +34,7 @@ cdef struct Seen:
     uint32_t tid
     uint8_t kind
     uint8_t notify
+    uint8_t is_slept_on
     int64_t since       # CLOCK_MONOTONIC ns; 0: nobody sleeps on it
     PyObject *owner     # OBJECT: with a reference of ours
 
@@ -73,6 +74,7 @@ cdef void copy_waiter(void *context, CWaiter *w) noexcept nogil:
     seen.tid = w.tid
     seen.kind = w.kind
     seen.notify = w.notify
+    seen.is_slept_on = w.is_slept_on
     seen.owner = <PyObject *> w.owner
     # Parkers are never freed, so the one that we read here may be looked at, whatever becomes of its sleep.
     sleeper = load_acquire_u64(&w.mark)
@@ -200,7 +202,7 @@ cdef list list_waiters(CManager *m, Target mem, object addr):
             infos.append(WaiterInfo(
                 key_object(&seen.key), "PI" if seen.kind == PI else "PLAIN", seen.bitset, seen.tid,
                 (now - seen.since) / 1e9 if seen.since else 0.0,
-                <object> seen.owner if seen.notify == OBJECT else None))
+                <object> seen.owner if seen.notify == OBJECT and not seen.is_slept_on else None))
     finally:
         drop(&sightings, 0)
         free(sightings.seen)

@@ -3,6 +3,7 @@
 cimport cython
 
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free
 
 from pyfutex._arguments cimport as_address, as_u32
 from pyfutex._core.atomic cimport cas_previous_u32, exchange_u32, load_u32
@@ -143,7 +144,7 @@ cdef class AddressSpace(Target):
         cdef uint64_t a = number(addr, "addr"), skip = number(offset, "offset"), n
         cdef uint64_t shared_at = number(mappable_offset, "mappable_offset")
         cdef _Mapping new
-        cdef list mapped, dropped
+        cdef list mapped
         cdef Py_ssize_t i
         if skip >= mem.c.nbytes:
             raise ValueError("offset lies beyond the memory")
@@ -160,19 +161,15 @@ cdef class AddressSpace(Target):
             mappable = mem.mappable
             shared_at = mem.c.mappable_offset + skip if mappable is not None else 0
         new = make_mapping(a, n, mem, skip, mappable, shared_at, bool(writable))
-        with nogil:
-            region_map_lock(self.c.map)
-        try:
-            mapped = self.mapped
+        while True:
+            mapped = mapped_now(self)
             i = bisect_right(mapped, a, key=_by_address)
             if i > 0 and a - (<_Mapping> mapped[i - 1]).addr < (<_Mapping> mapped[i - 1]).length:
                 raise ValueError(f"overlaps the region at {mapped[i - 1].addr:#x}")
             if i < len(mapped) and (<_Mapping> mapped[i]).addr - a < n:
                 raise ValueError(f"overlaps the region at {mapped[i].addr:#x}")
-            dropped = publish(self, [*mapped[:i], new, *mapped[i:]])
-        finally:
-            region_map_unlock(self.c.map)
-        del dropped     # outside the lock: the end of a buffer may run Python code
+            if publish(self, mapped, [*mapped[:i], new, *mapped[i:]]):
+                break
         return new.region()
 
     def unmap(self, addr, length):
@@ -195,15 +192,15 @@ cdef class AddressSpace(Target):
         cdef uint64_t a = number(addr, "addr"), n = number(length, "length")
         cdef uint64_t last = a + (n - 1), its_last      # of the bytes: an end may lie at 2**64
         cdef _Mapping m
-        cdef list kept = [], dropped = None
+        cdef list mapped, kept
         if n == 0:
             raise ValueError("length is 0")
         if last < a:
             raise OverflowError("the range ends beyond 64 bits")
-        with nogil:
-            region_map_lock(self.c.map)
-        try:
-            for m in self.mapped:
+        while True:
+            mapped = mapped_now(self)
+            kept = []
+            for m in mapped:
                 its_last = m.addr + (m.length - 1)
                 if its_last < a or m.addr > last:
                     kept.append(m)
@@ -212,11 +209,8 @@ cdef class AddressSpace(Target):
                     kept.append(m.part(m.addr, a - m.addr))
                 if its_last > last:
                     kept.append(m.part(last + 1, its_last - last))
-            if kept != self.mapped:
-                dropped = publish(self, kept)
-        finally:
-            region_map_unlock(self.c.map)
-        del dropped     # outside the lock: the end of a buffer may run Python code
+            if kept == mapped or publish(self, mapped, kept):
+                break
 
     def regions(self):
         """The regions, by ascending address.
@@ -225,7 +219,7 @@ cdef class AddressSpace(Target):
         -------
         list of Region
         """
-        return [(<_Mapping> m).region() for m in self.mapped]
+        return [(<_Mapping> m).region() for m in mapped_now(self)]
 
     def fork(self, copy=None):
         """The address space of a forked guest: shared regions are shared, private ones copied.
@@ -243,7 +237,7 @@ cdef class AddressSpace(Target):
         """
         cdef AddressSpace child = AddressSpace()
         cdef _Mapping m
-        for m in self.mapped:
+        for m in mapped_now(self):
             if m.mappable is not None:
                 child.map(m.addr, m.memory, length=m.length, offset=m.offset, mappable=m.mappable,
                           mappable_offset=m.mappable_offset, writable=m.writable)
@@ -253,7 +247,7 @@ cdef class AddressSpace(Target):
         return child
 
     def __repr__(self):
-        return f"<AddressSpace of {len(self.mapped)} regions>"
+        return f"<AddressSpace of {len(mapped_now(self))} regions>"
 
     def load(self, addr, size=4, /):
         """The 32-bit word at `addr`. OSError: EFAULT where nothing is mapped."""
@@ -290,16 +284,29 @@ cdef class AddressSpace(Target):
         return shared_key_of(self, addr)
 
 
-cdef list publish(AddressSpace space, list mapped):
-    """Requires: the lock of the map. Returns the old list, whose memory no reader uses any more."""
-    cdef RegionArray *array = region_array_new(len(mapped))
-    cdef list old = space.mapped
+cdef list mapped_now(AddressSpace space):
+    cdef list mapped
+    with nogil:
+        region_map_lock(space.c.map)
+    mapped = space.mapped       # a reference more, nothing else
+    region_map_unlock(space.c.map)
+    return mapped
+
+
+cdef bint publish(AddressSpace space, list old, list new) except -1:
+    """Put `new` in the place of `old`, and return when no reader uses that any more. False: somebody else was faster.
+
+    Under the lock of the map nothing is allocated and nothing deallocated: either may run Python code, in a collection or
+    at the end of a buffer, which may map and unmap here.
+    """
+    cdef RegionArray *array = region_array_new(len(new))
     cdef _Mapping m
     cdef CRegion *r
     cdef Py_ssize_t i
+    cdef bint is_ours
     if array == NULL:
         raise MemoryError
-    for i, m in enumerate(mapped):
+    for i, m in enumerate(new):
         r = &array.regions[i]
         r.addr = m.addr
         r.length = m.length
@@ -307,10 +314,17 @@ cdef list publish(AddressSpace space, list mapped):
         r.mappable = 0 if m.mappable is None else m.mappable.serial
         r.mappable_offset = m.mappable_offset
         r.is_writable = m.writable
-    space.mapped = mapped
     with nogil:
-        region_map_publish(space.c.map, array)
-    return old
+        region_map_lock(space.c.map)
+    is_ours = space.mapped is old
+    if is_ours:
+        space.mapped = new      # `old` stays with our caller
+        with nogil:
+            region_map_publish(space.c.map, array)
+    region_map_unlock(space.c.map)
+    if not is_ours:
+        free(array)
+    return is_ours
 
 
 cdef object copy_of(_Mapping m):

@@ -5,10 +5,10 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from posix.unistd cimport close
 
-from pyfutex._arguments cimport convert_deadline
+from pyfutex._arguments cimport as_count, convert_deadline
 from pyfutex._core.atomic cimport load_acquire_u64, store_release_u32
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
 from pyfutex._core.completions cimport (
@@ -136,7 +136,9 @@ cdef class CompletionQueue:
             Their `on_wake` was not called.
         """
         cdef list taken = []
-        while len(taken) < limit:
+        cdef uint32_t most
+        as_count(limit, &most)
+        while <size_t> len(taken) < most:
             waiter = self.pop()
             if waiter is None:
                 break

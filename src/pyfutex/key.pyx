@@ -18,24 +18,26 @@ from pyfutex._core.key cimport (
     pack_space,
 )
 
+from operator import index
 from os import fstat, register_at_fork
-from threading import Lock
+from threading import RLock
 from weakref import WeakValueDictionary
 
 from pyfutex._arguments cimport as_address
 
 from pyfutex.results import KeyKind
 
-# Both under the lock: of() must not make two mappables of one file.
+# Both under the lock: of() must not make two mappables of one file. Re-entrant: the dictionaries may collect garbage, and a
+# finalizer may come here.
 _by_serial = WeakValueDictionary()
 _by_file = WeakValueDictionary()
-_registry_lock = Lock()
+_registry_lock = RLock()
 
 
 def _after_fork():
     # Whoever held the lock in the parent does not exist in the child.
     global _registry_lock
-    _registry_lock = Lock()
+    _registry_lock = RLock()
 
 
 register_at_fork(after_in_child=_after_fork)
@@ -129,6 +131,8 @@ cdef class Key:
 
     Raises
     ------
+    TypeError
+        `kind` or `offset` is no integer.
     ValueError
         `mappable` missing or superfluous, or no such kind.
     OverflowError
@@ -137,7 +141,7 @@ cdef class Key:
 
     def __cinit__(self, kind, offset, Mappable mappable=None):
         cdef uint64_t number
-        self.kind = KeyKind(kind)
+        self.kind = KeyKind(index(kind))
         if (mappable is not None) != (self.kind == KINDS[SHARED_MAPPABLE]):
             raise ValueError("a mappable belongs to SHARED_MAPPABLE keys, and to no others")
         if as_address(offset, &number):

@@ -16,7 +16,9 @@ cdef class Waiter:
     cdef public object tag
 
 
-# Claim w for being queued: RuntimeError when it is queued, or not taken from its completion queue yet. Then the caller
+# The phase of w; RuntimeError when w is queued, or not taken from its completion queue yet.
+cdef int waiter_check(Waiter w) except -1
+# Claim w for being queued: RuntimeError as above. Then the caller
 # owns it until waiter_queued or waiter_refused. The queue's reference to w is taken here.
 cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
                       unsigned int tid) except -1

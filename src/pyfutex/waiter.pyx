@@ -100,14 +100,21 @@ cdef void descriptor_after_fork(Waiter w) noexcept:
         w.c.epoch = current_epoch()
 
 
-cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
-                      unsigned int tid) except -1:
+cdef int waiter_check(Waiter w) except -1:
+    """Its phase, if it may be queued."""
     cdef unsigned int phase = waiter_phase(w)
-    if phase == PREPARING or phase == QUEUED or not cas_u32(&w.c.phase, phase, PREPARING):
+    if phase == PREPARING or phase == QUEUED:
         raise RuntimeError("the waiter is queued already")
     if load_acquire_u32(&w.c.undrained):
-        store_release_u32(&w.c.phase, phase)
         raise RuntimeError("the waiter is still in its completion queue")
+    return phase
+
+
+cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
+                      unsigned int tid) except -1:
+    cdef unsigned int phase = waiter_check(w)
+    if not cas_u32(&w.c.phase, phase, PREPARING):
+        raise RuntimeError("the waiter is queued already")
     if phase == WOKEN and not is_marked(&w.c):
         with nogil:
             await_mark(&w.c)    # its waker took it and is about to mark it

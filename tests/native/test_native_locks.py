@@ -124,7 +124,7 @@ def test_spurious_wake_ups_do_not_end_a_sleep(together, wait_until):
 @pytest.mark.parametrize("delay", [0, 300])
 def test_no_mark_is_lost_and_none_is_seen_twice(together, delay, timeout_ns):
     mark = locks.Mark()
-    rounds = scaled(4_000)
+    rounds = scaled(2_000)
     late, _ = together(
         lambda: mark.sleep_many(rounds, timeout_ns), lambda: mark.set_many(rounds, delay)
     ).join()
@@ -135,7 +135,7 @@ def test_no_mark_is_lost_and_none_is_seen_twice(together, delay, timeout_ns):
 def test_wakes_for_nothing_hide_no_mark(together):
     """A wake that was meant for an earlier sleep comes at every moment of this one, and its effect is overwritten."""
     mark = locks.Mark()
-    rounds = scaled(4_000)
+    rounds = scaled(2_000)
     crew = together(lambda: mark.sleep_many(rounds, 0), lambda: mark.set_many(rounds, 100), mark.disturb)
     crew.join(0, 1)
     mark.stop()

@@ -134,7 +134,7 @@ def test_forked_managers_share_the_words_of_mappables(together, seed):
 @pytest.mark.parametrize("pinned", [False, True])
 def test_ping_pong_by_plain_stores_loses_no_turn(together, kinds, pinned):
     f = field.Field(kinds, 1)
-    turns = scaled(20_000)
+    turns = scaled(8_000)
     patience_ns = 5_000_000_000
     crew = together(*[lambda me=me: f.ping_pong(me, turns, patience_ns) for me in (0, 1)], pinned=pinned)
     assert crew.join() == [0, 0]

@@ -42,8 +42,8 @@ MOST_MANAGERS = 3
 
 values = st.sampled_from([0, 1, 2, 0x7FFF_FFFF, 0x8000_0000, ANY])
 bitsets = st.sampled_from([ANY, ANY, 1, 2, 3, 1 << 31])
-counts = st.sampled_from([1, 2, 3, ALL, 2**40, 0])
-signed_counts = counts | st.sampled_from([1, -1])
+counts = st.sampled_from([1, 1, 2, 2, 3, ALL, 2**40, 0])
+signed_counts = st.sampled_from([1, 1, 2, 2, 3, 4, 0, ALL, 2**40, -1])
 tids = st.integers(1, DEAD_TID)
 operands = st.sampled_from([0, 1, 2, 33, 0x7FF, 0x800, 0xFFF])
 operations = st.builds(
@@ -82,7 +82,8 @@ anywhere = st.builds(
     st.sampled_from(WORDS),
     st.sampled_from([None, None, True, False]),
 )
-spots = aimed | aimed | anywhere
+spots = aimed | aimed | aimed | anywhere
+other_spots = anywhere | anywhere | aimed
 reach = {
     KeyKind.PRIVATE: ("plain", True),
     KeyKind.SHARED_PRIVATE: ("plain", False),
@@ -109,8 +110,8 @@ class ManagerAgainstModel(RuleBasedStateMachine):
 
     pairs = Bundle("pairs")
 
-    @initialize()
-    def begin(self):
+    def __init__(self):
+        super().__init__()
         buffer = bytearray(4096)
         self.memories = {"plain": Memory(buffer), "mapped": Memory(buffer, mappable=Mappable("segment"))}
         self.words = dict.fromkeys(WORDS, 0)
@@ -243,13 +244,21 @@ class ManagerAgainstModel(RuleBasedStateMachine):
         self.wait_on(pair, place, self.words[place.addr], bitset)
         return pair
 
-    @rule(target=pairs, spot=anywhere, notice=notices, number=st.integers(2, 4))
+    @initialize(target=pairs, spots=st.lists(anywhere, min_size=2, max_size=3, unique=True), notice=notices)
+    def crowds(self, spots, notice):
+        return [pair for spot in spots for pair in self.crowd(spot, notice, 4)][-1]
+
+    @rule(target=pairs, spot=spots, notice=notices, number=st.integers(2, 6))
     def arrive_together(self, spot, notice, number):
+        return self.crowd(spot, notice, number)[-1]
+
+    def crowd(self, spot, notice, number):
+        """Queue several new waiters in one place."""
         place = self.place(spot)
         arrived = [self.new_pair(notice) for _ in range(number)]
         for pair in arrived:
             self.wait_on(pair, place, self.words[place.addr], ANY)
-        return arrived[-1]
+        return arrived
 
     @rule(pair=pairs, spot=spots, value=st.none() | values, bitset=bitsets | st.just(0))
     def arrive_again(self, pair, spot, value, bitset):
@@ -283,7 +292,7 @@ class ManagerAgainstModel(RuleBasedStateMachine):
             lambda: at.model.wake(at.key, n, bitset),
         )
 
-    @rule(spot=spots, spot2=spots, n_wake=signed_counts, n_requeue=signed_counts)
+    @rule(spot=spots, spot2=other_spots, n_wake=signed_counts, n_requeue=signed_counts)
     def requeue(self, spot, spot2, n_wake, n_requeue):
         at, to = self.two_places(spot, spot2)
         mem, mem2 = self.memories[at.memory], self.memories[to.memory]
@@ -292,7 +301,7 @@ class ManagerAgainstModel(RuleBasedStateMachine):
             lambda: at.model.requeue(at.key, to.key, n_wake, n_requeue),
         )
 
-    @rule(spot=spots, spot2=spots, value=st.none() | values, n_wake=counts, n_requeue=signed_counts)
+    @rule(spot=spots, spot2=other_spots, value=st.none() | values, n_wake=counts, n_requeue=signed_counts)
     def cmp_requeue(self, spot, spot2, value, n_wake, n_requeue):
         at, to = self.two_places(spot, spot2)
         mem, mem2 = self.memories[at.memory], self.memories[to.memory]
@@ -304,7 +313,7 @@ class ManagerAgainstModel(RuleBasedStateMachine):
             lambda: at.model.cmp_requeue(at.key, at.addr, to.key, val, n_wake, n_requeue),
         )
 
-    @rule(spot=spots, spot2=spots, op=operations, n_wake=counts, n_wake2=signed_counts)
+    @rule(spot=spots, spot2=other_spots, op=operations, n_wake=counts, n_wake2=signed_counts)
     def wake_op(self, spot, spot2, op, n_wake, n_wake2):
         at, also = self.two_places(spot, spot2)
         mem, mem2 = self.memories[at.memory], self.memories[also.memory]
@@ -432,7 +441,7 @@ class ManagerAgainstModel(RuleBasedStateMachine):
 
 TestManagerAgainstModel = ManagerAgainstModel.TestCase
 TestManagerAgainstModel.settings = settings(
-    max_examples=120,
+    max_examples=250,
     stateful_step_count=60,
     deadline=None,
     print_blob=True,

@@ -74,7 +74,9 @@ def test_target_that_raises_and_wakes_leaves_nobody_queued(manager, crew, rng):
         while len(crew.results) < 4 and crew.working():
             crew.stopping.wait(0.005)
     sums = sum(crew.results, target.taken)
-    assert sums["wakes"] == sums[WaitResult.WOKEN] > 0
+    # Who was woken while the target raised gives the wake on, if somebody else waits there to have it.
+    assert sums[WaitResult.WOKEN] > 0
+    assert 0 <= sums["wakes"] - sums[WaitResult.WOKEN] <= sums["refused"]
     assert sums["refused"] > 0
     assert len(manager) == 0
 

@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 import pytest
 from model import CMP_EQ, OP_SET, encode_op
 
-from pyfutex import ANY, InvalidArgument, Manager, Memory, Target, Waiter, WaiterState
+from pyfutex import (
+    ANY,
+    AddressSpace,
+    CompletionQueue,
+    InvalidArgument,
+    Key,
+    KeyKind,
+    Manager,
+    Mappable,
+    Memory,
+    Target,
+    Waiter,
+    WaiterState,
+)
 
 SET_ONE = encode_op(OP_SET, 1, CMP_EQ, 0)
 PAST_END = 4096
@@ -25,6 +38,8 @@ class Scene:
     pi: Waiter = field(default_factory=Waiter)
     idle: Waiter = field(default_factory=Waiter)
     stranger: Manager = field(default_factory=Manager)
+    completions: CompletionQueue = field(default_factory=CompletionQueue)
+    space: AddressSpace = field(default_factory=AddressSpace)
 
     def __post_init__(self):
         self.memory.store(128, 77)
@@ -112,6 +127,9 @@ COUNTS = {
     "wake_op n_wake": lambda s: s.manager.wake_op(s.memory, 0, 64, SET_ONE, -1),
     "wake_op n_wake2": lambda s: s.manager.wake_op(s.memory, 0, 64, SET_ONE, 1, -1),
     "wake_wait": lambda s: s.manager.wake_wait(s.memory, 0, 64, 0, 0, n=-1),
+    "Futex.wake": lambda s: s.manager.futex(s.memory, 0).wake(-1),
+    "drain": lambda s: s.completions.drain(-1),
+    "run": lambda s: s.completions.run(-1),
 }
 BITSETS = {
     "wait": lambda s: s.manager.wait(s.memory, 0, 0, 0, bitset=0),
@@ -173,6 +191,30 @@ INTEGER_PLACES = {
     "trylock_pi addr": lambda v: lambda s: s.manager.trylock_pi(s.memory, v, tid=7),
     "unlock_pi addr": lambda v: lambda s: s.manager.unlock_pi(s.memory, v, tid=7),
     "lock_pi_prepare tid": lambda v: lambda s: s.manager.lock_pi_prepare(s.idle, s.memory, 128, tid=v),
+    "wake_wait n": lambda v: lambda s: s.manager.wake_wait(s.memory, 0, 64, 1, n=v),
+    "wait clock": lambda v: lambda s: s.manager.wait(s.memory, 0, 0, 0, clock=v),
+    "futex addr": lambda v: lambda s: s.manager.futex(s.memory, v),
+    "drain": lambda v: lambda s: s.completions.drain(v),
+    "run": lambda v: lambda s: s.completions.run(v),
+    "load addr": lambda v: lambda s: s.memory.load(v),
+    "store": lambda v: lambda s: s.memory.store(0, v),
+    "exchange": lambda v: lambda s: s.memory.exchange(0, v),
+    "compare_exchange expected": lambda v: lambda s: s.memory.compare_exchange(0, v, 0),
+    "compare_exchange desired": lambda v: lambda s: s.memory.compare_exchange(0, 0, v),
+    "compare_and_swap": lambda v: lambda s: s.memory.compare_and_swap(0, 0, v),
+    "fetch_add": lambda v: lambda s: s.memory.fetch_add(0, v),
+    "fetch_xor64": lambda v: lambda s: s.memory.fetch_xor64(0, v),
+    "store64": lambda v: lambda s: s.memory.store64(0, v),
+    "Futex.store": lambda v: lambda s: s.manager.futex(s.memory, 0).store(v),
+    "Futex.wake": lambda v: lambda s: s.manager.futex(s.memory, 0).wake(v),
+    "Futex.wait": lambda v: lambda s: s.manager.futex(s.memory, 0).wait(v, 0),
+    "Memory offset": lambda v: lambda s: Memory(bytearray(64), mappable=Mappable(), offset=v),
+    "map addr": lambda v: lambda s: s.space.map(v, bytearray(64)),
+    "map offset": lambda v: lambda s: s.space.map(0, bytearray(64), offset=v),
+    "unmap addr": lambda v: lambda s: s.space.unmap(v, 64),
+    "unmap length": lambda v: lambda s: s.space.unmap(0, v),
+    "Key kind": lambda v: lambda s: Key(v, 0),
+    "Key offset": lambda v: lambda s: Key(KeyKind.PRIVATE, v),
 }
 VALUE_PLACES = (
     "wait val",

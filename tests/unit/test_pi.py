@@ -150,14 +150,6 @@ def test_lock_of_a_word_one_owns_is_a_deadlock(manager, memory):
     assert len(manager) == 0
 
 
-def test_lock_that_closes_a_circle_of_owners_is_a_deadlock(manager, memory, lock_waiter):
-    memory.store(0, 1)
-    memory.store(4, 2)
-    w = lock_waiter(1, addr=4)
-    assert manager.lock_pi_prepare(Waiter(), memory, 0, tid=2) == -errno.EDEADLK
-    assert w.state is WaiterState.QUEUED
-
-
 def test_unlock_by_another_is_a_permission_error(manager, memory, lock_waiter):
     memory.store(0, 9)
     w = lock_waiter(7)

@@ -12,16 +12,22 @@ count has to fall by.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.atomic cimport store_relaxed_u32, store_release_u64
-from pyfutex._core.key cimport Key, key_equal
+from pyfutex._core.atomic cimport (
+    likely,
+    load_acquire_u32,
+    load_relaxed_u32,
+    store_relaxed_u32,
+    store_release_u64,
+)
+from pyfutex._core.key cimport HASH_SHIFT_LOCATION, Key, key_equal
 from pyfutex._core.status cimport MISFIT, OK, Status
 from pyfutex._core.waiter cimport OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, WOKEN, Waiter
-from pyfutex._core.wordlock cimport ONE_KEY
+from pyfutex._core.wordlock cimport LIVE, LOCKED, ONE_KEY, nobody_waits, word_unlock
 
 
 cdef struct Bucket:
     uint32_t word       # atomic. Lock, LIVE, count: see wordlock.pxd
-    uint32_t padding
+    uint32_t tags       # atomic. Written under the lock; while it is not held, at least the tags of the keys queued here
     Waiter *head        # under the lock
 
 
@@ -52,6 +58,45 @@ cdef inline Waiter **bucket_find(Bucket *b, const Key *key) noexcept nogil:
     return link
 
 
+cdef inline uint32_t tag_of(uint64_t hash) noexcept nogil:
+    # One bit of 32, from those bits of the hash that choose a bucket in the very largest tables only.
+    return <uint32_t> 1 << (hash >> HASH_SHIFT_LOCATION & 31)
+
+
+cdef inline bint bucket_holds_nobody(const Bucket *b, uint64_t hash) noexcept nogil:
+    """Without the lock: whether certainly no key of this hash is queued, or being prepared, in a bucket that is in use.
+
+    Acquire, then the tags: a word that was read after an unlock brings at least the tags of that unlock. LOCKED: somebody
+    may be about to queue such a key.
+    """
+    cdef uint32_t word = load_acquire_u32(&b.word)
+    if likely(nobody_waits(word)):
+        return True
+    return word & (LIVE | LOCKED) == LIVE and not load_relaxed_u32(&b.tags) & tag_of(hash)
+
+
+cdef inline void bucket_tag(Bucket *b, uint64_t hash) noexcept nogil:
+    # A tag may stay when its key has gone: that costs the next wake of a like key a look. Released by the unlock.
+    store_relaxed_u32(&b.tags, b.tags | tag_of(hash))
+
+
+cdef inline void bucket_retag(Bucket *b) noexcept nogil:
+    # Leave the tags of those alone who are queued.
+    cdef uint32_t tags = 0
+    cdef Waiter *w = b.head
+    while w != NULL:
+        tags |= tag_of(w.location)
+        w = w.chain
+    store_relaxed_u32(&b.tags, tags)
+
+
+cdef inline void bucket_unlock(Bucket *b, uint32_t lowered) noexcept nogil:
+    # As word_unlock.
+    if b.head == NULL:
+        store_relaxed_u32(&b.tags, 0)
+    word_unlock(&b.word, lowered)
+
+
 cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t location) noexcept nogil:
     # Queue w behind the other waiters of its key; `link` is bucket_find's. Whether the key is new to the bucket.
     cdef Waiter *head = link[0]
@@ -61,6 +106,7 @@ cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t loc
         w.prev = w
         w.chain = NULL
         link[0] = w
+        bucket_tag(b, location)
     else:
         w.next = head
         w.prev = head.prev
@@ -217,7 +263,9 @@ cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key 
             lowered[0] += ONE_KEY
         # Found anew after each cut: when both keys share a bucket, the cut may have taken away the link's waiter.
         link2 = bucket_find(b2, key2)
-        is_new[0] |= link2[0] == NULL
+        if link2[0] == NULL:
+            is_new[0] = True
+            bucket_tag(b2, location)
         ring_append(link2, first, last)
         first = following
     return OK

@@ -12,13 +12,12 @@ call; NULL means that nothing is compared.
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport fence, likely, load_acquire_u32, load_relaxed_u32
-from pyfutex._core.bucket cimport Bucket, Taken
+from pyfutex._core.bucket cimport Bucket, Taken, bucket_holds_nobody
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.key cimport HashSeed, Kind, Key, SHARED_MAPPABLE, key_hash, key_kind
 from pyfutex._core.status cimport Mode, OK, Status
 from pyfutex._core.table cimport Table, table_bucket
 from pyfutex._core.waiter cimport Waiter
-from pyfutex._core.wordlock cimport nobody_waits
 
 
 cdef struct Family:
@@ -115,7 +114,7 @@ cdef inline bint nobody_at(Table *t, uint64_t hash) noexcept nogil:
     """Whether certainly nobody waits for a key of this hash. For wake alone: see docs/memory-model.md, "Nobody waits"."""
     # The caller's store to the futex word, then this fence, then the count; against prepare's count, fence, load.
     fence()
-    return nobody_waits(load_acquire_u32(&table_bucket(t, hash).word))
+    return bucket_holds_nobody(table_bucket(t, hash), hash)
 
 
 cdef inline bint nobody_for(CManager *m, const Key *key, uint64_t *hash) noexcept nogil:

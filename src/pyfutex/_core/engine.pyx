@@ -32,7 +32,9 @@ from pyfutex._core.bucket cimport (
     bucket_count,
     bucket_find,
     bucket_move,
+    bucket_retag,
     bucket_unlink,
+    bucket_unlock,
     bucket_wake,
 )
 from pyfutex._core.clock cimport Deadline, deadline_never
@@ -301,11 +303,11 @@ cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_
     if table_lock(t, hash, ONE_KEY, mode, &b) != LOCK_TAKEN:
         return CONTENDED
     if word != NULL and load_acquire_u32(word) != expected:
-        word_unlock(&b.word, ONE_KEY)
+        bucket_unlock(b, ONE_KEY)
         return MISMATCH
     is_new = bucket_append(b, bucket_find(b, key), w, make_location(hash, t.number))
     chain = word_count(load_relaxed_u32(&b.word))
-    word_unlock(&b.word, 0 if is_new else ONE_KEY)
+    bucket_unlock(b, 0 if is_new else ONE_KEY)
     if is_new:
         table_added(t, hash, chain, mode)
     return OK
@@ -323,7 +325,7 @@ cdef Status lock_queued(Waiter *w, Mode mode, Bucket **b) noexcept nogil:
             return CONTENDED
         if load_relaxed_u64(&w.location) == location:
             return OK
-        word_unlock(&b[0].word, 0)      # a requeue moved it, or a waker took it
+        bucket_unlock(b[0], 0)      # a requeue moved it, or a waker took it
 
 
 cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
@@ -339,7 +341,7 @@ cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
         return status
     is_gone = bucket_unlink(bucket_find(b, &w.key), w)
     store_release_u64(&w.location, 0)
-    word_unlock(&b.word, ONE_KEY if is_gone else 0)
+    bucket_unlock(b, ONE_KEY if is_gone else 0)
     return OK
 
 
@@ -349,7 +351,7 @@ cdef Status engine_notify_through(Waiter *w, int fd, void *queue, Mode mode) noe
     if status == OK:
         w.fd = fd
         w.queue = queue
-        word_unlock(&b.word, 0)
+        bucket_unlock(b, 0)
     return status
 
 
@@ -360,7 +362,7 @@ cdef Status engine_key(Waiter *w, Key *key, Mode mode) noexcept nogil:
         return CONTENDED
     key[0] = w.key
     if status == OK:
-        word_unlock(&b.word, 0)
+        bucket_unlock(b, 0)
     return OK
 
 
@@ -405,14 +407,21 @@ cdef void deliver_threads(Taken *taken) noexcept nogil:
 cdef Status engine_wake_slow(CManager *m, const Key *key, uint64_t hash, uint32_t n, uint32_t bitset, Taken *taken,
                              Mode mode) noexcept nogil:
     cdef Bucket *b
+    cdef Waiter **link
     cdef uint32_t lowered = 0
     cdef Status status
     if is_stale(m) and manager_renew(m) != OK:
         return NO_MEMORY
     if table_lock(table_of(m, key), hash, 0, mode, &b) != LOCK_TAKEN:
         return CONTENDED
-    status = bucket_wake(bucket_find(b, key), n, bitset, NULL, taken, &lowered)
-    word_unlock(&b.word, lowered)
+    link = bucket_find(b, key)
+    if link[0] == NULL:
+        # The tag that brought us here is another key's, or a stale one: then this is the last to be fooled by it.
+        bucket_retag(b)
+        status = OK
+    else:
+        status = bucket_wake(link, n, bitset, NULL, taken, &lowered)
+    bucket_unlock(b, lowered)
     return status
 
 
@@ -448,10 +457,10 @@ cdef Status lock_two(Table *t, uint64_t hash, Table *t2, uint64_t hash2, uint32_
 
 cdef void unlock_two(Bucket *b, uint32_t lowered, Bucket *b2, uint32_t lowered2) noexcept nogil:
     if b == b2:
-        word_unlock(&b.word, lowered + lowered2)
+        bucket_unlock(b, lowered + lowered2)
     else:
-        word_unlock(&b2.word, lowered2)
-        word_unlock(&b.word, lowered)
+        bucket_unlock(b2, lowered2)
+        bucket_unlock(b, lowered)
 
 
 cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const uint32_t *word, uint32_t expected,

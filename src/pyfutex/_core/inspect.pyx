@@ -3,11 +3,11 @@
 from libc.stdint cimport uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u64
-from pyfutex._core.bucket cimport Bucket
+from pyfutex._core.bucket cimport Bucket, bucket_unlock
 from pyfutex._core.status cimport CONTENDED, OK
 from pyfutex._core.table cimport level_bucket, level_log2, level_stride_log2, table_lock
 from pyfutex._core.waiter cimport PLACEHOLDER
-from pyfutex._core.wordlock cimport LOCK_TAKEN, word_unlock
+from pyfutex._core.wordlock cimport LOCK_TAKEN
 
 
 cdef Status visit_bucket(Table *t, uint64_t *cursor, Visitor visit, void *context, Survey *survey,
@@ -39,7 +39,7 @@ cdef Status visit_bucket(Table *t, uint64_t *cursor, Visitor visit, void *contex
     level = load_acquire_u64(&t.current)
     if level_bucket(level, cursor[0]) != b:
         level = load_acquire_u64(&t.previous)
-    word_unlock(&b.word, 0)
+    bucket_unlock(b, 0)
     cursor[0] += <uint64_t> 1 << (64 - level_log2(level))
     return OK
 

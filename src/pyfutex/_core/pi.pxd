@@ -55,6 +55,6 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *wor
 cdef Status engine_unlock_pi(CManager *m, const Key *key, uint32_t *word, uint32_t tid, Taken *taken,
                              Mode mode) noexcept nogil
 
-# For words that only Python can read, under the target's PI mutex: who is the oldest waiter; take the oldest PI waiter.
+# For words that only Python can read, under the target's PI mutex: who is the oldest waiter; take it if it is that of `tid`.
 cdef Status engine_top_waiter(CManager *m, const Key *key, TopWaiter *top, Mode mode) noexcept nogil
-cdef Status engine_take_top(CManager *m, const Key *key, Taken *taken, Mode mode) noexcept nogil
+cdef Status engine_take_top(CManager *m, const Key *key, uint32_t tid, Taken *taken, Mode mode) noexcept nogil

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, load_relaxed_u32
-from pyfutex._core.bucket cimport Bucket, Taken, bucket_append, bucket_find, bucket_take, first_waiter
+from pyfutex._core.bucket cimport Bucket, Taken, bucket_append, bucket_find, bucket_take, bucket_unlock, first_waiter
 from pyfutex._core.engine cimport CManager, is_stale, manager_renew, table_of
 from pyfutex._core.key cimport Key, key_hash
 from pyfutex._core.status cimport (
@@ -23,7 +23,7 @@ from pyfutex._core.status cimport (
 )
 from pyfutex._core.table cimport Table, table_added, table_lock
 from pyfutex._core.waiter cimport PI, Waiter, make_location
-from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count, word_unlock
+from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count
 
 
 cdef enum:
@@ -82,7 +82,7 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *wor
         if status == WAITING:
             is_new = bucket_append(b, link, w, make_location(hash, t.number))
         chain = word_count(load_relaxed_u32(&b.word))
-        word_unlock(&b.word, 0 if is_new else ONE_KEY)
+        bucket_unlock(b, 0 if is_new else ONE_KEY)
         if is_new:
             table_added(t, hash, chain, mode)
         if status != CONTENDED:
@@ -123,7 +123,7 @@ cdef Status engine_unlock_pi(CManager *m, const Key *key, uint32_t *word, uint32
         if table_lock(table_of(m, key), hash, 0, mode, &b) != LOCK_TAKEN:
             return CONTENDED
         status = release_locked(bucket_find(b, key), word, tid, taken, &lowered)
-        word_unlock(&b.word, lowered)
+        bucket_unlock(b, lowered)
         if status != CONTENDED:
             return status
 
@@ -141,11 +141,11 @@ cdef Status engine_top_waiter(CManager *m, const Key *key, TopWaiter *top, Mode 
     top.exists = w != NULL
     top.is_pi = top.exists and w.kind == PI
     top.tid = w.tid if top.exists else 0
-    word_unlock(&b.word, 0)
+    bucket_unlock(b, 0)
     return OK
 
 
-cdef Status engine_take_top(CManager *m, const Key *key, Taken *taken, Mode mode) noexcept nogil:
+cdef Status engine_take_top(CManager *m, const Key *key, uint32_t tid, Taken *taken, Mode mode) noexcept nogil:
     cdef Bucket *b
     cdef Waiter **link
     cdef Waiter *w
@@ -154,7 +154,7 @@ cdef Status engine_take_top(CManager *m, const Key *key, Taken *taken, Mode mode
         return CONTENDED
     link = bucket_find(b, key)
     w = NULL if link[0] == NULL else first_waiter(link[0])
-    if w != NULL and w.kind == PI and bucket_take(link, w, taken):
+    if w != NULL and w.kind == PI and w.tid == tid and bucket_take(link, w, taken):
         lowered = ONE_KEY
-    word_unlock(&b.word, lowered)
+    bucket_unlock(b, lowered)
     return OK

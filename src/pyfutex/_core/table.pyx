@@ -16,7 +16,7 @@ from pyfutex._core.atomic cimport (
     store_release_u32,
     store_release_u64,
 )
-from pyfutex._core.bucket cimport Bucket
+from pyfutex._core.bucket cimport Bucket, bucket_tag
 from pyfutex._core.futexcall cimport futex_wake
 from pyfutex._core.pages cimport drop_pages, map_pages, unmap_pages
 from pyfutex._core.status cimport CONTENDED, Mode, NO_MEMORY, OK, Status
@@ -115,6 +115,7 @@ cdef Status split(Table *t, uint64_t old_level, uint64_t new_level, uint64_t i, 
     for which in range(2):
         child = level_nth(new_level, 2 * i + which)
         child.head = NULL
+        child.tags = 0
         ends[which] = &child.head
         counts[which] = 0
     w = old.head
@@ -123,6 +124,7 @@ cdef Status split(Table *t, uint64_t old_level, uint64_t new_level, uint64_t i, 
         ends[which][0] = w
         ends[which] = &w.chain
         counts[which] += 1
+        bucket_tag(level_nth(new_level, 2 * i + which), w.location)
         w = w.chain
     for which in range(2):
         ends[which][0] = NULL

@@ -5,7 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-static __thread void *pf_thread_parker;
+/* Small enough for the room that the loader keeps for libraries loaded later: no allocation, no call to find it. */
+static __thread void *pf_thread_parker __attribute__((tls_model("initial-exec")));
 static pthread_key_t pf_parker_key;
 
 static inline int pf_parker_key_init(void (*give_back)(void *))

@@ -51,7 +51,8 @@ cdef struct Waiter:
     uint32_t bitset
     uint8_t kind        # WaiterKind
     uint8_t notify      # Notify
-    uint8_t spare[2]
+    uint8_t is_slept_on  # OBJECT: it stands for a thread that sleeps in a call, and is not handed out. Set once
+    uint8_t spare
     void *manager       # the CManager through which it was queued; it outlives the waiter
     void *owner         # OBJECT: the Python Waiter
     void *queue         # OBJECT: the Completions that hears of it, or NULL
@@ -59,7 +60,7 @@ cdef struct Waiter:
     int32_t fd          # OBJECT: an eventfd to be written before the mark, or -1
     uint32_t epoch      # fork epoch in which it was queued
     uint32_t phase      # atomic. Phase
-    uint32_t undrained  # atomic. 1 from the mark until whoever delivers it is done with `next`
+    uint32_t undrained  # atomic. 1 from before the mark until it is out of its completion queue, which uses `next`
 
 
 cdef inline void waiter_init(Waiter *w, WaiterKind kind, Notify notify, uint32_t bitset, uint32_t tid) noexcept nogil:
@@ -68,6 +69,7 @@ cdef inline void waiter_init(Waiter *w, WaiterKind kind, Notify notify, uint32_t
     w.bitset = bitset
     w.kind = kind
     w.notify = notify
+    w.is_slept_on = 0
     w.tid = tid
     w.manager = NULL
     w.owner = NULL

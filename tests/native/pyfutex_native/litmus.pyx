@@ -2,10 +2,11 @@
 
 Each round, thread one queues a waiter (or moves one) and then reads a word; thread two stores to the word with a plain
 release store and then looks for waiters. One of them must see the other. Both stay in nogil loops and meet at the start
-and the end of each round, so the verdict needs no time limit.
+and the end of each round, so the verdict needs no time limit. The first side ends the test after `rounds`, or at the
+monotonic time `until` in nanoseconds on a machine that is too busy.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -18,6 +19,7 @@ from pyfutex._core.atomic cimport (
     store_release_u32,
 )
 from pyfutex._core.bucket cimport Taken, taken_init
+from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
 from pyfutex._core.engine cimport (
     CManager,
     await_mark,
@@ -42,22 +44,37 @@ from pyfutex._core.wordlock cimport nobody_waits
 cdef extern from "sched.h" nogil:
     int sched_yield()
 
+cdef enum:
+    # How often a side that has come first to a meeting looks before it lets others run. Long: the rounds that count are
+    # those in which both sides have a processor.
+    PATIENCE = 1 << 16
+    CLOCK_ROUNDS = 64   # between two looks at the clock
+
 
 cdef struct Arena:
     uint32_t word               # what one thread stores and the other reads
     uint32_t apart[31]
     uint32_t arrived            # atomic. The meeting point
-    uint32_t apart_too[31]
+    uint32_t is_over            # written by the first side before the last meeting, read by both after it
+    uint32_t apart_too[30]
 
 
 cdef void meet(Arena *a, uint32_t n) noexcept nogil:
     # The n-th meeting of the two threads.
-    cdef uint32_t spins = 0
+    cdef uint32_t looks = 0
     fetch_add_u32(&a.arrived, 1)
     while load_acquire_u32(&a.arrived) < 2 * n:
-        spins += 1
-        if spins & 0x3FF == 0:
+        looks += 1
+        if looks % PATIENCE == 0:
             sched_yield()
+        pause()
+
+
+cdef void end_round(Arena *a, uint32_t i, uint32_t rounds, int64_t until) noexcept nogil:
+    # The first side's way to the second meeting of round i: it says whether there will be another round.
+    if i + 1 == rounds or (i % CLOCK_ROUNDS == 0 and now_ns(CLOCK_MONOTONIC) > until):
+        a.is_over = 1
+    meet(a, 2 * i + 2)
 
 
 cdef void dawdle(uint64_t *state, uint32_t limit) noexcept nogil:
@@ -98,37 +115,38 @@ cdef class Litmus:
             manager_free(self.m)
         free(self.a)
 
-    def wait_side(self, uint32_t rounds, uint64_t seed):
-        """Queue a waiter if the word is unchanged: (rounds in which it was queued, rounds in which it was lost)."""
-        cdef uint32_t i, queued = 0, lost = 0
+    def wait_side(self, uint32_t rounds, int64_t until, uint64_t seed):
+        """Queue a waiter if the word is unchanged: (rounds, those in which it was queued, those in which it was lost)."""
+        cdef uint32_t i = 0, queued = 0, lost = 0
         cdef uint64_t state = seed
         cdef Status status
         cdef Waiter w
         with nogil:
-            for i in range(rounds):
+            while not self.a.is_over:
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
                 meet(self.a, 2 * i + 1)
                 dawdle(&state, 24)
                 status = engine_prepare(self.m, &w, &self.key, &self.a.word, i, DETACHED)
-                meet(self.a, 2 * i + 2)
+                end_round(self.a, i, rounds, until)
                 if status == OK:
                     queued += 1
                     if engine_complete(&w, DETACHED) == TAKEN:
                         await_mark(&w)
                     else:
                         lost += 1
-        return queued, lost
+                i += 1
+        return i, queued, lost
 
-    def wake_side(self, uint32_t rounds, uint64_t seed, bint fenced=True):
+    def wake_side(self, uint64_t seed, bint fenced=True):
         """Change the word with a plain store and wake: how many were woken.
 
         Without `fenced` the wake is a copy of the engine's that lacks the fence: the control, which must lose some.
         """
-        cdef uint32_t i, woken = 0
+        cdef uint32_t i = 0, woken = 0
         cdef uint64_t state = seed, hash_ = key_hash(&self.key, &self.m.seed)
         cdef Taken taken
         with nogil:
-            for i in range(rounds):
+            while not self.a.is_over:
                 taken_init(&taken)
                 meet(self.a, 2 * i + 1)
                 dawdle(&state, 24)
@@ -140,17 +158,18 @@ cdef class Litmus:
                 deliver_threads(&taken)
                 woken += taken.n
                 meet(self.a, 2 * i + 2)
+                i += 1
         return woken
 
-    def requeue_side(self, uint32_t rounds, uint64_t seed):
-        """Move a waiter to key2, then read the word: (rounds in which the word was unchanged, rounds lost)."""
-        cdef uint32_t i, unchanged = 0, lost = 0, moved
+    def requeue_side(self, uint32_t rounds, int64_t until, uint64_t seed):
+        """Move a waiter to key2, then read the word: (rounds, those with an unchanged word, those in which it was lost)."""
+        cdef uint32_t i = 0, unchanged = 0, lost = 0, moved
         cdef uint64_t state = seed
         cdef bint is_unchanged
         cdef Taken taken
         cdef Waiter w
         with nogil:
-            for i in range(rounds):
+            while not self.a.is_over:
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
                 engine_prepare(self.m, &w, &self.key, NULL, 0, DETACHED)
                 taken_init(&taken)
@@ -159,21 +178,22 @@ cdef class Litmus:
                 dawdle(&state, 24)
                 engine_requeue(self.m, &self.key, &self.key2, NULL, 0, 0, 1, NULL, &taken, &moved, DETACHED)
                 is_unchanged = load_acquire_u32(&self.a.word) == i
-                meet(self.a, 2 * i + 2)
+                end_round(self.a, i, rounds, until)
                 unchanged += is_unchanged
                 if engine_complete(&w, DETACHED) == TAKEN:
                     await_mark(&w)
                 elif is_unchanged:
                     lost += 1
-        return unchanged, lost
+                i += 1
+        return i, unchanged, lost
 
-    def wake_second_side(self, uint32_t rounds, uint64_t seed):
+    def wake_second_side(self, uint64_t seed):
         """Change the word with a plain store and wake at key2: how many were woken."""
-        cdef uint32_t i, woken = 0
+        cdef uint32_t i = 0, woken = 0
         cdef uint64_t state = seed
         cdef Taken taken
         with nogil:
-            for i in range(rounds):
+            while not self.a.is_over:
                 taken_init(&taken)
                 meet(self.a, 2 * i + 1)
                 dawdle(&state, 24)
@@ -182,36 +202,38 @@ cdef class Litmus:
                 deliver_threads(&taken)
                 woken += taken.n
                 meet(self.a, 2 * i + 2)
+                i += 1
         return woken
 
-    def in_transit_side(self, uint32_t rounds, uint64_t seed):
-        """Queue a waiter at key, move it to key2: how many rounds the other side missed it in both places."""
-        cdef uint32_t i, lost = 0, moved
+    def in_transit_side(self, uint32_t rounds, int64_t until, uint64_t seed):
+        """Queue a waiter at key, move it to key2: (rounds, those in which the other side missed it in both places)."""
+        cdef uint32_t i = 0, lost = 0, moved
         cdef uint64_t state = seed
         cdef Taken taken
         cdef Waiter w
         with nogil:
-            for i in range(rounds):
+            while not self.a.is_over:
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
                 engine_prepare(self.m, &w, &self.key, NULL, 0, DETACHED)
                 taken_init(&taken)
                 meet(self.a, 2 * i + 1)
                 dawdle(&state, 24)
                 engine_requeue(self.m, &self.key, &self.key2, NULL, 0, 0, 1, NULL, &taken, &moved, DETACHED)
-                meet(self.a, 2 * i + 2)
+                end_round(self.a, i, rounds, until)
                 if engine_complete(&w, DETACHED) == TAKEN:
                     await_mark(&w)
                 else:
                     lost += 1
-        return lost
+                i += 1
+        return i, lost
 
-    def wake_both_side(self, uint32_t rounds, uint64_t seed):
+    def wake_both_side(self, uint64_t seed):
         """Wake at key, then at key2: how many were woken."""
-        cdef uint32_t i, woken = 0
+        cdef uint32_t i = 0, woken = 0
         cdef uint64_t state = seed
         cdef Taken taken
         with nogil:
-            for i in range(rounds):
+            while not self.a.is_over:
                 taken_init(&taken)
                 meet(self.a, 2 * i + 1)
                 dawdle(&state, 24)
@@ -220,4 +242,5 @@ cdef class Litmus:
                 deliver_threads(&taken)
                 woken += taken.n
                 meet(self.a, 2 * i + 2)
+                i += 1
         return woken
