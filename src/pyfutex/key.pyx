@@ -96,7 +96,10 @@ cdef class Mappable:
             return mappable
         made = cls(f"{file[0]}:{file[1]}")
         with _registry_lock:
-            return _by_file.setdefault(file, made)
+            if _by_file.get(file) is None:
+                _by_file[file] = made
+            # Not `made`: a finalizer may have come in between and been faster.
+            return _by_file.get(file, made)
 
     def __repr__(self):
         return f"<Mappable {self.name or self.serial}>"
