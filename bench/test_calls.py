@@ -71,7 +71,7 @@ def test_floor(who: str, time_loop: TimeLoop) -> None:
     time_loop("empty method", wake_contenders()[who], CALLS)
 
 
-@pytest.mark.parametrize("who", ["pyfutex", "pyfutex-on_wake", "empty", "hand-c"])
+@pytest.mark.parametrize("who", ["pyfutex", "pyfutex-on_wake", "empty", "hand-c", "engine"])
 def test_prepare_wake_complete(who: str, time_loop: TimeLoop) -> None:
     """A waiter used again and again."""
     time_loop("wait_prepare + wake + wait_complete", prepare_contenders()[who], CALLS)

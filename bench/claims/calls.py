@@ -5,8 +5,19 @@ from __future__ import annotations
 import mmap
 from typing import TYPE_CHECKING
 
-from measure import ALLOWED_CPUS, Contender, Plan, Row, interleave, pinned, python_loop, ratio_row
-from pyfutex_floor import floor, handfloor
+from measure import (
+    ALLOWED_CPUS,
+    Contender,
+    Plan,
+    Row,
+    Series,
+    interleave,
+    pinned,
+    python_loop,
+    ratio_row,
+    timed,
+)
+from pyfutex_floor import engineloop, floor, handfloor
 
 import pyfutex
 
@@ -48,9 +59,10 @@ def futex_wake_contenders() -> dict[str, Contender]:
 
 
 def prepare_contenders() -> dict[str, Contender]:
-    """wait_prepare, wake and wait_complete of one waiter, used again and again."""
+    """wait_prepare, wake and wait_complete of one waiter, used again and again; the engine's own, without Python."""
     mem = new_memory()
     manager = pyfutex.Manager()
+    engine = engineloop.Engine()
     plain, calling = pyfutex.Waiter(), pyfutex.Waiter(ignore)
     for waiter in (plain, calling):
         if manager.wait_prepare(waiter, mem, 64, 0) is not None or manager.wake(mem, 64) != 1:
@@ -61,6 +73,7 @@ def prepare_contenders() -> dict[str, Contender]:
         "pyfutex-on_wake": python_loop(PREPARE_WAKE_COMPLETE, m=manager, w=calling, mem=mem),
         "empty": python_loop(PREPARE_WAKE_COMPLETE, m=floor.Manager(), w=plain, mem=mem),
         "hand-c": python_loop(PREPARE_WAKE_COMPLETE, m=handfloor.Manager(), w=plain, mem=mem),
+        "engine": timed(lambda n: engine.prepare_wake_complete(64, n)),
     }
 
 
@@ -80,4 +93,8 @@ def measure(plan: Plan) -> Iterator[Row]:
         yield ratio_row(
             GROUP, f"{name}, on_wake / three empty", three["pyfutex-on_wake"], three["empty"], 1.9
         )
+        sum_of_floors = Series(
+            tuple(a + b for a, b in zip(three["empty"].per_op, three["engine"].per_op, strict=True))
+        )
+        yield ratio_row(GROUP, f"{name} / three empty + engine's own", three["pyfutex"], sum_of_floors, None)
         yield ratio_row(GROUP, "three empty / by hand in C", three["empty"], three["hand-c"], None)

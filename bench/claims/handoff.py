@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
-from measure import ALLOWED_CPUS, Contender, Plan, Row, interleave, pinned, ratio_row
+from measure import ALLOWED_CPUS, Contender, Plan, Row, interleave, pinned, ratio_row, undisturbed
 from pyfutex_floor import cloop
 
 import pyfutex
@@ -88,6 +89,11 @@ def lock_pair() -> Pair:
     return first, second
 
 
+def priority(cpus: tuple[int, int]) -> AbstractContextManager[None]:
+    """On two cores whatever else runs there is kept away; on one the players' own scheduling is what counts."""
+    return undisturbed() if cpus[0] != cpus[1] else nullcontext()
+
+
 def round_trips(pair: Callable[[], Pair], cpus: tuple[int, int]) -> Contender:
     """A contender that plays a game between two new threads, pinned to a core each."""
 
@@ -97,14 +103,14 @@ def round_trips(pair: Callable[[], Pair], cpus: tuple[int, int]) -> Contender:
 
         def play_first() -> None:
             nonlocal elapsed
-            with pinned(cpus[0]):
+            with pinned(cpus[0]), priority(cpus):
                 first(0, WARMUP)
                 start = time.perf_counter_ns()
                 first(WARMUP, WARMUP + n)
                 elapsed = time.perf_counter_ns() - start
 
         def play_second() -> None:
-            with pinned(cpus[1]):
+            with pinned(cpus[1]), priority(cpus):
                 second(0, WARMUP + n)
 
         threads = [threading.Thread(target=play, daemon=True) for play in (play_second, play_first)]
@@ -117,13 +123,23 @@ def round_trips(pair: Callable[[], Pair], cpus: tuple[int, int]) -> Contender:
     return contender
 
 
+def c_round_trips(cpus: tuple[int, int]) -> Contender:
+    """The same between two C threads."""
+
+    def contender(n: int) -> int:
+        with priority(cpus):
+            return cloop.round_trips(*cpus, WARMUP, n)
+
+    return contender
+
+
 def contenders(cpus: tuple[int, int]) -> dict[str, Contender]:
     """The round trips of everybody between two cores, which may be the same."""
     return {
         "wake_wait": round_trips(wake_wait_pair, cpus),
         "wake": round_trips(wake_pair, cpus),
         "threading.Lock": round_trips(lock_pair, cpus),
-        "c-futex": lambda n: cloop.round_trips(*cpus, WARMUP, n),
+        "c-futex": c_round_trips(cpus),
     }
 
 

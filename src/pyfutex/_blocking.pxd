@@ -8,7 +8,7 @@ else the handlers run, and unless one raised, the wait starts over with the same
 from libc.stdint cimport uint32_t
 
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.engine cimport CManager
+from pyfutex._core.family cimport CManager
 from pyfutex.target cimport Target
 
 

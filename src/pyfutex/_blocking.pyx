@@ -7,7 +7,8 @@ from pyfutex._calledtarget cimport called_lock_pi, called_prepare
 from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.engine cimport CManager, deliver_threads, engine_prepare, engine_sleep, engine_wake
+from pyfutex._core.engine cimport deliver_threads, engine_prepare, engine_sleep, engine_wake
+from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.pi cimport Owner, engine_lock_pi
 from pyfutex._core.status cimport (
@@ -38,6 +39,17 @@ from pyfutex.results import WaitResult, WakeWait
 cdef object TIMEOUT = WaitResult.TIMEOUT
 cdef object WOKEN = WaitResult.WOKEN
 cdef object DIFFERED = WaitResult.MISMATCH
+
+cdef object NOBODY_WOKEN = WakeWait(0, WOKEN)
+cdef object ONE_WOKEN = WakeWait(1, WOKEN)
+cdef object new_tuple = tuple.__new__
+
+
+cdef object wake_wait_result(uint32_t woken, object result):
+    # The usual two are made once: the constructor of a named tuple is Python code, and costs as much as a wake.
+    if result is WOKEN and woken <= 1:
+        return ONE_WOKEN if woken else NOBODY_WOKEN
+    return new_tuple(WakeWait, (woken, result))
 
 
 cdef Waiter sleeper():
@@ -131,7 +143,7 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
         deliver(&taken)
         if woke != OK:
             raise_status(woke, woken)
-        return WakeWait(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
+        return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
     status = open_word(mem2, wait_addr, sharing, READ, &word)
     with nogil:
         # Queue first, then wake: whoever is woken finds us queued. A refused wait wakes all the same.
@@ -144,14 +156,14 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
             status = engine_sleep(&w, until)
     if status == INTERRUPTED:
         PyErr_CheckSignals()
-        return WakeWait(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
+        return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
     if status == TAKEN:
-        return WakeWait(woken, WOKEN)
+        return wake_wait_result(woken, WOKEN)
     if status == TIMED_OUT:
-        return WakeWait(woken, TIMEOUT)
+        return wake_wait_result(woken, TIMEOUT)
     if status != MISMATCH:
         raise_status(status, woken)
-    return WakeWait(woken, DIFFERED)
+    return wake_wait_result(woken, DIFFERED)
 
 
 cdef object lock_pi_called(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,

@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.bucket cimport Taken
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.engine cimport CManager
+from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.status cimport Status
 from pyfutex.target cimport Target

@@ -6,7 +6,8 @@ from libc.stdlib cimport free, malloc
 from pyfutex._arguments cimport as_u32
 from pyfutex._core.atomic cimport store_release_u32
 from pyfutex._core.bucket cimport Taken
-from pyfutex._core.engine cimport CManager, engine_complete, engine_prepare, engine_requeue
+from pyfutex._core.engine cimport engine_complete, engine_prepare, engine_requeue
+from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.pi cimport OWNER_DIED, TID_MASK, TopWaiter, WAITERS, engine_take_top, engine_top_waiter
 from pyfutex._core.status cimport (

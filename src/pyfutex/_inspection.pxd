@@ -1,6 +1,6 @@
 """Looking into a manager: counting, listing, and cancelling all."""
 
-from pyfutex._core.engine cimport CManager
+from pyfutex._core.family cimport CManager
 from pyfutex.target cimport Target
 
 

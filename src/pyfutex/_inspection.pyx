@@ -12,7 +12,7 @@ from libc.stdlib cimport free, realloc
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_i64
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
-from pyfutex._core.engine cimport CManager, family_members, is_stale, manager_renew
+from pyfutex._core.family cimport CManager, family_members, is_stale, manager_renew
 from pyfutex._core.inspect cimport Survey, Visitor, table_bytes, visit_bucket
 from pyfutex._core.key cimport Key as CKey, key_equal
 from pyfutex._core.parker cimport Parker, WITHDRAWN

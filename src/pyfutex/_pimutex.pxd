@@ -11,7 +11,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u64,
     store_release_u32,
 )
-from pyfutex._core.engine cimport current_epoch, last_forker
+from pyfutex._core.family cimport current_epoch, last_forker
 from pyfutex._core.status cimport DETACHED
 from pyfutex._core.wordlock cimport LIVE, word_lock, word_unlock
 

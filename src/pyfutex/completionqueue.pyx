@@ -19,7 +19,7 @@ from pyfutex._core.completions cimport (
     completions_after_fork,
     completions_take,
 )
-from pyfutex._core.engine cimport current_epoch
+from pyfutex._core.family cimport current_epoch
 
 from queue import Empty
 

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.engine cimport CManager
+from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.table cimport Table
 from pyfutex.manager cimport Manager

@@ -4,7 +4,7 @@ cimport cython
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._arguments cimport as_count, as_modulo, as_u32, convert_deadline
+from pyfutex._arguments cimport as_count, as_deadline, as_modulo, as_u32
 from pyfutex._blocking cimport block_wait, block_wake_wait
 from pyfutex._core.atomic cimport (
     cas_u32,
@@ -16,8 +16,9 @@ from pyfutex._core.atomic cimport (
     store_u32,
 )
 from pyfutex._core.bucket cimport Taken, taken_init
-from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, deadline_never
-from pyfutex._core.engine cimport engine_wake_slow, nobody_at, table_of
+from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline
+from pyfutex._core.engine cimport engine_wake_slow, nobody_at
+from pyfutex._core.family cimport table_of
 from pyfutex._core.key cimport key_hash
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
 from pyfutex._core.target cimport BY_MEMORY, READ, Word, word_close
@@ -28,6 +29,7 @@ from pyfutex._words cimport open_word
 from pyfutex.results import WaitResult
 
 cdef object DIFFERED = WaitResult.MISMATCH
+cdef object MONOTONIC = CLOCK_MONOTONIC
 
 
 @cython.final
@@ -107,10 +109,7 @@ cdef class Futex:
         cdef uint32_t value
         cdef Deadline until
         as_u32(val, &value)
-        if timeout is None:
-            until = deadline_never()
-        else:
-            convert_deadline(timeout, None, CLOCK_MONOTONIC, &until)
+        as_deadline(timeout, None, MONOTONIC, &until)
         if load_acquire_u32(self.word) != value:
             return DIFFERED
         return block_wait(self.engine, self.m, self.mem, self.addr, value, 0xFFFFFFFF, until, BY_MEMORY)
@@ -140,7 +139,7 @@ cdef class Futex:
         if other.m != self.m:
             raise ValueError("the two words belong to different managers")
         as_u32(val, &value)
-        convert_deadline(timeout, None, CLOCK_MONOTONIC, &until)
+        as_deadline(timeout, None, MONOTONIC, &until)
         return block_wake_wait(self.engine, self.m, self.mem, self.addr, 1, other.mem, other.addr, value, until,
                                BY_MEMORY)
 

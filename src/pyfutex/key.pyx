@@ -8,7 +8,7 @@ cimport cython
 
 from libc.stdint cimport uint64_t
 
-from pyfutex._core.engine cimport next_serial
+from pyfutex._core.family cimport next_serial
 from pyfutex._core.key cimport (
     Key as CKey,
     LOG2_SIZE_U32,

@@ -1,6 +1,6 @@
 """Manager: the table of waiters of one address space."""
 
-from pyfutex._core.engine cimport CManager
+from pyfutex._core.family cimport CManager
 
 
 cdef class Manager:

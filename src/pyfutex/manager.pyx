@@ -8,30 +8,15 @@ cimport cython
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._arguments cimport as_address, as_count, as_sharing, as_u32, as_deadline
+from pyfutex._arguments cimport as_address, as_count, as_deadline, as_sharing, as_u32
 from pyfutex._blocking cimport block_lock_pi, block_wait, block_wake_wait
-from pyfutex._calledtarget cimport (
-    called_cmp_requeue,
-    called_lock_pi,
-    called_prepare,
-    called_unlock_pi,
-    called_wake_op,
-)
+from pyfutex._calledtarget cimport called_prepare
 from pyfutex._core.atomic cimport likely, load_acquire_u32, unlikely
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.engine cimport (
-    engine_prepare,
-    engine_requeue,
-    engine_wake,
-    engine_wake_op,
-    engine_wake_slow,
-    manager_free,
-    manager_new,
-    nobody_for,
-)
+from pyfutex._core.engine cimport engine_prepare, engine_wake, engine_wake_slow, nobody_for
+from pyfutex._core.family cimport manager_free, manager_new
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
-from pyfutex._core.pi cimport Owner, TID_MASK, engine_lock_pi, engine_unlock_pi
 from pyfutex._core.status cimport (
     ATTACHED,
     BUSY,
@@ -39,36 +24,21 @@ from pyfutex._core.status cimport (
     DETACHED,
     FAULT,
     MISFIT,
-    MISMATCH,
-    NOT_OWNER,
     OK,
-    OWNER_CHANGED,
     Status,
     WAITING,
 )
-from pyfutex._core.target cimport (
-    BY_MEMORY,
-    CALLED,
-    CTarget,
-    READ,
-    Sharing,
-    WRITE,
-    Word,
-    word_close,
-    word_open,
-    word_open_flat,
-)
-from pyfutex._core.waiter cimport PI, PLAIN, THREAD, WOKEN, Waiter as CWaiter, is_marked, waiter_init
+from pyfutex._core.target cimport CALLED, CTarget, READ, Sharing, Word, word_close, word_open, word_open_flat
+from pyfutex._core.waiter cimport is_marked, PI, PLAIN, THREAD, Waiter as CWaiter, waiter_init, WOKEN
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status, status_errno
+from pyfutex._immediate cimport acquire_pi, finish, release_pi, requeue_words, wake_op_words
 from pyfutex._inspection cimport cancel_all, list_waiters, queued_count, table_figures
-from pyfutex._owners cimport ask_for_owner, convert_tid
-from pyfutex._words cimport find_key, open_word
+from pyfutex._owners cimport convert_tid
+from pyfutex._words cimport find_key
 from pyfutex.memory cimport Memory
-from pyfutex.target cimport Target, is_called
+from pyfutex.target cimport is_called, Target
 from pyfutex.waiter cimport Waiter, waiter_claim, waiter_leave, waiter_phase, waiter_refuse
-
-from pyfutex.results import Requeued
 
 
 # The default bitset is this very object: compiled constants of one module are, so it is known without a conversion.
@@ -88,16 +58,6 @@ cdef inline uint32_t nonzero_bitset(object bitset) except 0:
     if value == 0:
         raise_status(MISFIT)
     return value
-
-
-cdef object finish(Status status, Taken *taken):
-    """The end of an operation that wakes: deliver, then the number of woken, or the exception that carries it."""
-    cdef uint32_t woken = taken.n
-    if woken:
-        deliver(taken)
-    if status != OK:
-        raise_status(status, woken)
-    return woken
 
 
 @cython.final
@@ -217,8 +177,11 @@ cdef class Manager:
         OSError
             EFAULT: nothing is mapped at `addr` or `addr2`.
         """
-        return requeue_words(self, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, n_wake,
-                             n_requeue, private, False, 0)
+        cdef uint32_t wakes, moves
+        as_count(n_wake, &wakes)
+        as_count(n_requeue, &moves)
+        return requeue_words(self.m, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, wakes, moves,
+                             as_sharing(private), False, 0)
 
     def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
         """As `requeue`, provided the word at `addr` holds `val`; comparing and moving are one step.
@@ -228,8 +191,12 @@ cdef class Manager:
         Requeued or None
             None: the word held another value, nothing was done.
         """
-        return requeue_words(self, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, n_wake,
-                             n_requeue, private, True, val)
+        cdef uint32_t wakes, moves, expected
+        as_u32(val, &expected)
+        as_count(n_wake, &wakes)
+        as_count(n_requeue, &moves)
+        return requeue_words(self.m, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, wakes, moves,
+                             as_sharing(private), True, expected)
 
     def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None):
         """Change the word at `addr2`, wake waiters of `addr` and, if its old value passes a comparison, of `addr2`.
@@ -253,37 +220,12 @@ cdef class Manager:
         InvalidArgument
             Misaligned, negative counts, or a PI waiter was met (after the word was changed); `exc.woken`.
         """
-        cdef Target first = target_of(mem)
-        cdef Target second = target_of(mem if mem2 is None else mem2)
-        cdef int sharing = as_sharing(private)
         cdef uint32_t n, n2, operation
-        cdef uint32_t *host = NULL
-        cdef CKey key
-        cdef Word word
-        cdef Taken taken
-        cdef Status status
-        cdef bint held = False
         as_u32(op, &operation)
         as_count(n_wake, &n)
         as_count(n_wake2, &n2)
-        taken_init(&taken)
-        status = find_key(first, addr, sharing, READ, &key)
-        if status == OK and is_called(second):
-            word.readers = NULL
-            status = find_key(second, addr2, sharing, WRITE, &word.key)
-            if status == OK:
-                status = called_wake_op(second, addr2, operation, &held)
-        elif status == OK:
-            status = open_word(second, addr2, sharing, WRITE, &word)
-            host = <uint32_t *> word.host
-        if status != OK:
-            raise_status(status)
-        status = engine_wake_op(self.m, &key, &word.key, host, operation, held, n, n2, &taken, ATTACHED)
-        if status == CONTENDED:
-            with nogil:
-                status = engine_wake_op(self.m, &key, &word.key, host, operation, held, n, n2, &taken, DETACHED)
-        word_close(&word)
-        return finish(status, &taken)
+        return wake_op_words(self.m, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, operation, n,
+                             n2, as_sharing(private))
 
     # --- waiting ---
 
@@ -453,7 +395,7 @@ cdef class Manager:
         cdef Status status
         convert_tid(tid, &owner)
         waiter_init(&w, PI, THREAD, 0, owner)
-        status = acquire_pi(self, None, &w, target_of(mem), addr, owner, as_sharing(private))
+        status = acquire_pi(self, self.m, None, &w, target_of(mem), addr, owner, as_sharing(private), self.owner_alive)
         if status == OK:
             return True
         if status != BUSY:
@@ -491,7 +433,7 @@ cdef class Manager:
         if not is_called(target):
             waiter_claim(w, self, target, PI, 0, owner)
         try:
-            status = acquire_pi(self, w, &w.c, target, addr, owner, as_sharing(private))
+            status = acquire_pi(self, self.m, w, &w.c, target, addr, owner, as_sharing(private), self.owner_alive)
         except BaseException:
             if not is_called(target):
                 waiter_refuse(w)
@@ -516,31 +458,9 @@ cdef class Manager:
         OSError
             EFAULT: nothing writable is mapped there.
         """
-        cdef Target target = target_of(mem)
-        cdef int sharing = as_sharing(private)
         cdef uint32_t owner
-        cdef Word word
-        cdef Taken taken
-        cdef Status status
         convert_tid(tid, &owner)
-        taken_init(&taken)
-        if is_called(target):
-            status = find_key(target, addr, sharing, WRITE, &word.key)
-            if status == OK:
-                status = called_unlock_pi(self.m, target, addr, &word.key, owner, &taken)
-            finish(status, &taken)
-            return
-        status = open_word(target, addr, sharing, WRITE, &word)
-        if status == MISFIT and holds_unaligned(target, addr) != owner:
-            status = NOT_OWNER
-        if status != OK:
-            raise_status(status)
-        status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, ATTACHED)
-        if status == CONTENDED:
-            with nogil:
-                status = engine_unlock_pi(self.m, &word.key, <uint32_t *> word.host, owner, &taken, DETACHED)
-        word_close(&word)
-        finish(status, &taken)
+        release_pi(self.m, target_of(mem), addr, owner, as_sharing(private))
 
     # --- the manager itself ---
 
@@ -654,89 +574,3 @@ cdef inline Target target_of(object mem):
 
 cdef bint same_family(Manager a, Manager b) noexcept:
     return a.m.family == b.m.family
-
-
-cdef long holds_unaligned(Target mem, object addr) except -2:
-    # Linux reads the word before it looks at the alignment: whose is it? -1: unreadable.
-    cdef Word byte
-    cdef uint64_t a
-    cdef uint32_t value = 0
-    cdef int i
-    if as_address(addr, &a):
-        return -1
-    for i in range(4):
-        if word_open(&mem.c, a + i, 0, BY_MEMORY, READ, &byte) != OK:
-            return -1
-        value |= <uint32_t> (<unsigned char *> byte.host)[0] << 8 * i
-        word_close(&byte)
-    return value & TID_MASK
-
-
-cdef Status acquire_pi(Manager manager, Waiter w, CWaiter *c, Target mem, object addr, uint32_t tid,
-                       int sharing) except? <Status> 255:
-    """Take the word, or queue w; w None: only try. Never blocks."""
-    cdef Owner owner
-    cdef CKey key
-    cdef Word word
-    cdef Status status
-    if is_called(mem):
-        status = find_key(mem, addr, sharing, WRITE, &key)
-        if status == OK:
-            status = called_lock_pi(manager, manager.m, w, mem, addr, &key, tid, manager.owner_alive)
-        return status
-    while True:
-        owner.tid = 0
-        if manager.owner_alive is not None:
-            ask_for_owner(mem, addr, sharing, tid, manager.owner_alive, &owner)
-        status = open_word(mem, addr, sharing, WRITE, &word)
-        if status != OK:
-            return status
-        status = engine_lock_pi(manager.m, c, &word.key, <uint32_t *> word.host, owner, w is None, ATTACHED)
-        if status == CONTENDED:
-            with nogil:
-                status = engine_lock_pi(manager.m, c, &word.key, <uint32_t *> word.host, owner, w is None, DETACHED)
-        word_close(&word)
-        if status != OWNER_CHANGED:
-            return status
-
-
-cdef object requeue_words(Manager manager, Target mem, object addr, Target mem2, object addr2, object n_wake,
-                          object n_requeue, object private, bint compares, object val):
-    cdef int sharing = as_sharing(private)
-    cdef uint32_t wakes, moves, expected = 0, requeued = 0, woken
-    cdef uint32_t *host = NULL
-    cdef CKey key, key2
-    cdef Word word
-    cdef Taken taken
-    cdef Status status
-    as_count(n_wake, &wakes)
-    as_count(n_requeue, &moves)
-    as_u32(val, &expected)
-    taken_init(&taken)
-    word.readers = NULL
-    status = find_key(mem, addr, sharing, READ, &key)
-    if status == OK:
-        status = find_key(mem2, addr2, sharing, READ, &key2)
-    if status == OK and compares and is_called(mem):
-        status = called_cmp_requeue(manager.m, mem, addr, &key, &key2, expected, wakes, moves, &taken, &requeued)
-    elif status == OK:
-        if compares:
-            # Opened last: no Python code runs from here to word_close.
-            status = open_word(mem, addr, sharing, READ, &word)
-            if status != OK:
-                raise_status(status)
-            host = <uint32_t *> word.host
-        status = engine_requeue(manager.m, &key, &key2, host, expected, wakes, moves, NULL, &taken, &requeued, ATTACHED)
-        if status == CONTENDED:
-            with nogil:
-                status = engine_requeue(manager.m, &key, &key2, host, expected, wakes, moves, NULL, &taken, &requeued,
-                                        DETACHED)
-        word_close(&word)
-    woken = taken.n
-    if woken:
-        deliver(&taken)
-    if status == MISMATCH:
-        return None
-    if status != OK:
-        raise_status(status, woken, requeued)
-    return Requeued(woken, requeued)

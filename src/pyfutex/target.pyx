@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from pyfutex._arguments cimport as_address
-from pyfutex._core.engine cimport next_serial
+from pyfutex._core.family cimport next_serial
 from pyfutex._core.key cimport LOG2_SIZE_U32
 from pyfutex._core.status cimport FAULT, OK, Status
 from pyfutex._core.target cimport CALLED, IS_SHARED, READ, Word, word_close, word_open

@@ -16,13 +16,8 @@ from pyfutex._arguments cimport as_deadline
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_relaxed_u64, store_release_u32
 from pyfutex._core.clock cimport Deadline, now_ns
 from pyfutex._core.completions cimport bell_new, bell_renew, bell_ring, bell_silence, completions_after_fork
-from pyfutex._core.engine cimport (
-    await_mark,
-    engine_complete,
-    engine_key,
-    engine_notify_through,
-    epoch_address,
-)
+from pyfutex._core.engine cimport await_mark, engine_complete, engine_key, engine_notify_through
+from pyfutex._core.family cimport epoch_address
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.parker cimport Parker, UNMARKED, WITHDRAWN, park, parker_self
 from pyfutex._core.status cimport (

@@ -14,6 +14,7 @@ halfway = pytest.importorskip("pyfutex_native.halfway", reason="pyfutex-native-t
 A, B = 64, 2048
 NOT_MEANT, MEANT = 1, 2
 ADD_NOTHING_IF_ZERO = 0x1000_0000
+ADD_ONE_IF_ZERO = 0x1000_1000
 
 TWO_WORD_OPERATIONS = {
     "requeue": lambda m, mem: m.requeue(mem, A, B, 0, ALL),
@@ -95,3 +96,30 @@ def test_hazard_07_word_that_changes_while_the_lock_is_waited_for_is_not_slept_o
     held.release()
     assert waiting.result() is WaitResult.MISMATCH
     assert w.cancel()
+
+
+@pytest.mark.parametrize("locked", [A, B])
+def test_hazard_07_cmp_requeue_compares_under_the_locks(manager, words, spawn, wait_until, locked):
+    waiters = [queued(manager, words, addr) for addr in (A, B)]
+    held = halfway.HeldBucket(manager, waiters[locked == B])
+    requeueing = spawn(manager.cmp_requeue, words, A, B, 0)
+    wait_until(held.sleepers)
+    words.store(A, 1)
+    held.release()
+    assert requeueing.result() is None
+    assert all(w.cancel() for w in waiters)
+
+
+@pytest.mark.parametrize("locked", [A, B])
+def test_hazard_08_wake_op_changes_nothing_before_it_has_both_locks(
+    manager, words, spawn, wait_until, locked
+):
+    waiters = [queued(manager, words, addr) for addr in (A, B)]
+    held = halfway.HeldBucket(manager, waiters[locked == B])
+    operating = spawn(manager.wake_op, words, A, B, ADD_ONE_IF_ZERO)
+    wait_until(held.sleepers)
+    assert words.load(B) == 0
+    assert not any(w.woken for w in waiters)
+    held.release()
+    assert operating.result() == 2
+    assert words.load(B) == 1

@@ -46,6 +46,7 @@ for threshold in range(1, 40):
     for _ in range(20):
         Finalized()
         work()
+    gc.collect()
 gc.disable()
 assert finalized
 """

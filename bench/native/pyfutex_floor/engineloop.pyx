@@ -14,19 +14,15 @@ from pyfutex._core.atomic cimport fetch_add_u32, likely, load_acquire_u32, load_
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
 from pyfutex._core.engine cimport (
-    CManager,
     await_mark,
     deliver_threads,
     engine_complete,
     engine_prepare,
     engine_requeue,
     engine_wake_slow,
-    manager_free,
-    manager_new,
-    next_serial,
     nobody_for,
-    table_of,
 )
+from pyfutex._core.family cimport CManager, manager_free, manager_new, next_serial, table_of
 from pyfutex._core.key cimport LOG2_SIZE_U32, PRIVATE, SHARED_MAPPABLE, Key, pack_space
 from pyfutex._core.status cimport DETACHED, OK, TAKEN, Status
 from pyfutex._core.table cimport Table, level_log2, level_stride_log2

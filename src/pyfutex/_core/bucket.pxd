@@ -67,12 +67,15 @@ cdef inline bint bucket_holds_nobody(const Bucket *b, uint64_t hash) noexcept no
     """Without the lock: whether certainly no key of this hash is queued, or being prepared, in a bucket that is in use.
 
     Acquire, then the tags: a word that was read after an unlock brings at least the tags of that unlock. LOCKED: somebody
-    may be about to queue such a key.
+    may be about to queue such a key. Acquire, then the word again: tags of a bucket that was retired meanwhile say nothing,
+    since its pages may have been dropped; once dead, a bucket stays dead.
     """
     cdef uint32_t word = load_acquire_u32(&b.word)
     if likely(nobody_waits(word)):
         return True
-    return word & (LIVE | LOCKED) == LIVE and not load_relaxed_u32(&b.tags) & tag_of(hash)
+    if word & (LIVE | LOCKED) != LIVE or load_acquire_u32(&b.tags) & tag_of(hash):
+        return False
+    return load_relaxed_u32(&b.word) & LIVE != 0
 
 
 cdef inline void bucket_tag(Bucket *b, uint64_t hash) noexcept nogil:

@@ -1,8 +1,4 @@
-"""The operations, on keys and host addresses. Sole owner of what is global: table numbers, the hash seed, the fork epoch.
-
-Managers that were forked from one another are a family: each has a table of its own for private keys, all share one for
-the keys of mappables. Tables live until the last manager of the family dies, so a waiter that a requeue moved into
-another member's table is found there whatever becomes of that member.
+"""The operations, on keys and host addresses.
 
 All functions are nogil and touch no Python object. Those with a `mode` take bucket locks: called ATTACHED they answer
 CONTENDED, having changed nothing, where they would have to wait. A `word` is a host address that stays valid during the
@@ -11,51 +7,15 @@ call; NULL means that nothing is compared.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.atomic cimport fence, likely, load_acquire_u32, load_relaxed_u32
-from pyfutex._core.bucket cimport Bucket, Taken, bucket_holds_nobody
+from pyfutex._core.atomic cimport fence, likely
+from pyfutex._core.bucket cimport bucket_holds_nobody, Taken
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.key cimport HashSeed, Kind, Key, SHARED_MAPPABLE, key_hash, key_kind
+from pyfutex._core.family cimport CManager, table_of
+from pyfutex._core.key cimport Key, key_hash
 from pyfutex._core.status cimport Mode, OK, Status
 from pyfutex._core.table cimport Table, table_bucket
 from pyfutex._core.waiter cimport Waiter
 
-
-cdef struct Family:
-    Table shared            # the keys of mappables
-    uint32_t n_alive        # registry lock
-    uint32_t epoch          # registry lock. Fork epoch in which `shared` was set up
-    CManager *members       # registry lock. All that ever were, linked through CManager.sibling
-
-
-cdef struct CManager:
-    Table private           # private keys, and shared keys of memory without a mappable
-    Table *shared           # family.shared
-    HashSeed seed           # read only, with all below but epoch
-    const uint32_t *fork_epoch
-    uint32_t epoch          # atomic. Fork epoch in which `private` was set up
-    Family *family
-    CManager *sibling       # registry lock
-
-
-# A manager with a new family, or in the family of `parent`; NULL: no memory.
-cdef CManager *manager_new(CManager *parent) noexcept nogil
-# Requires: no call is inside, and none of its users has a waiter queued.
-cdef void manager_free(CManager *m) noexcept nogil
-
-# All members of m's family that ever were, m among them, linked through `sibling`; the list only grows at its head.
-cdef CManager *family_members(CManager *m) noexcept nogil
-
-# Never the same number twice in a process; not 0.
-cdef uint64_t next_serial() noexcept nogil
-# The table that a waiter's location names.
-cdef Table *table_numbered(uint32_t number) noexcept nogil
-# Start over with empty tables in the child of a fork. OK or NO_MEMORY.
-cdef Status manager_renew(CManager *m) noexcept nogil
-cdef uint32_t current_epoch() noexcept nogil
-# Where it stands, for those who look at every call.
-cdef const uint32_t *epoch_address() noexcept nogil
-# pthread_self() of the thread that forked this process into its epoch.
-cdef uint64_t last_forker() noexcept nogil
 
 # Queue w for `key` if *word == expected. OK (queued), MISMATCH, CONTENDED, NO_MEMORY. The comparison and the queueing are
 # one step with respect to every waker. Requires: w idle.
@@ -63,8 +23,7 @@ cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_
                            Mode mode) noexcept nogil
 
 # Take w out of whatever queue it is in now; its phase is the caller's to set. OK (it was queued, or stems from before a
-# fork), TAKEN (a waker was faster:
-# await_mark before its memory is reused), CONTENDED. Requires: w was queued.
+# fork), TAKEN (a waker was faster: await_mark before its memory is reused), CONTENDED. Requires: w was queued.
 cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil
 
 # Set the descriptor and the completion queue through which a queued OBJECT waiter's taker will tell. OK, CONTENDED, or
@@ -99,15 +58,6 @@ cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, uint32_
 
 # Mark all threads in `taken`. Requires: no bucket lock held.
 cdef void deliver_threads(Taken *taken) noexcept nogil
-
-
-cdef inline Table *table_of(CManager *m, const Key *key) noexcept nogil:
-    return m.shared if key_kind(key) == SHARED_MAPPABLE else &m.private
-
-
-cdef inline bint is_stale(CManager *m) noexcept nogil:
-    # Set up before a fork of this process: nothing that its tables hold concerns us.
-    return load_relaxed_u32(m.fork_epoch) != load_acquire_u32(&m.epoch)
 
 
 cdef inline bint nobody_at(Table *t, uint64_t hash) noexcept nogil:

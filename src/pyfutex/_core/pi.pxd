@@ -11,7 +11,7 @@ word under a waiter.
 from libc.stdint cimport uint32_t
 
 from pyfutex._core.bucket cimport Taken
-from pyfutex._core.engine cimport CManager
+from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key
 from pyfutex._core.status cimport Mode, Status
 from pyfutex._core.waiter cimport Waiter

@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, load_relaxed_u32
 from pyfutex._core.bucket cimport Bucket, Taken, bucket_append, bucket_find, bucket_take, bucket_unlock, first_waiter
-from pyfutex._core.engine cimport CManager, is_stale, manager_renew, table_of
+from pyfutex._core.family cimport CManager, is_stale, manager_renew, table_of
 from pyfutex._core.key cimport Key, key_hash
 from pyfutex._core.status cimport (
     BUSY,

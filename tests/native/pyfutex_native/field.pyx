@@ -19,7 +19,6 @@ from pyfutex._core.atomic cimport (
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport deadline_after, deadline_never
 from pyfutex._core.engine cimport (
-    CManager,
     await_mark,
     deliver_threads,
     engine_complete,
@@ -28,10 +27,8 @@ from pyfutex._core.engine cimport (
     engine_sleep,
     engine_wake,
     engine_wake_op,
-    manager_free,
-    manager_new,
-    next_serial,
 )
+from pyfutex._core.family cimport CManager, manager_free, manager_new, next_serial
 from pyfutex._core.key cimport Key, Kind, PRIVATE, SHARED_MAPPABLE, SHARED_PRIVATE, key_hash, pack_space
 from pyfutex._core.status cimport DETACHED, OK, Status, TAKEN
 from pyfutex._core.table cimport MAX_LEVELS, level_bucket, level_log2

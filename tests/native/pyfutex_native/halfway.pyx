@@ -5,7 +5,8 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport load_acquire_u32, load_acquire_u64, pause
 from pyfutex._core.bucket cimport Bucket, Taken, bucket_find, bucket_wake, taken_init
-from pyfutex._core.engine cimport deliver_threads, engine_wake_slow, table_of
+from pyfutex._core.engine cimport deliver_threads, engine_wake_slow
+from pyfutex._core.family cimport table_of
 from pyfutex._core.key cimport key_hash
 from pyfutex._core.parker cimport MARKED, WITHDRAWN
 from pyfutex._core.status cimport DETACHED

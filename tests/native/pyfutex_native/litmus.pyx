@@ -21,7 +21,6 @@ from pyfutex._core.atomic cimport (
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
 from pyfutex._core.engine cimport (
-    CManager,
     await_mark,
     deliver_threads,
     engine_complete,
@@ -29,11 +28,8 @@ from pyfutex._core.engine cimport (
     engine_requeue,
     engine_wake,
     engine_wake_slow,
-    manager_free,
-    manager_new,
-    next_serial,
-    table_of,
 )
+from pyfutex._core.family cimport CManager, manager_free, manager_new, next_serial, table_of
 from pyfutex._core.key cimport Key, PRIVATE, SHARED_MAPPABLE, key_hash, pack_space
 from pyfutex._core.status cimport DETACHED, OK, Status, TAKEN
 from pyfutex._core.table cimport table_bucket
