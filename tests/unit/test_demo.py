@@ -240,7 +240,7 @@ class TestCommand:
         monkeypatch.setattr(queue, "measure", lambda contender, load: loads.append(load))
         monkeypatch.setattr(queue, "faults", lambda measurement, load: ["enough"])
         assert main([]) == 1
-        assert [load.n_items for load in loads] == [50_000]
+        assert [load.n_items for load in loads] == [75_000]
 
     @pytest.mark.parametrize("option", ["--items=0", "--rounds=x", "--nonsense"])
     def test_a_bad_option_is_a_usage_error(self, option, capsys):

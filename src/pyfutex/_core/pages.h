@@ -5,17 +5,11 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-#define PF_HUGE_PAGE ((size_t)1 << 21)
-
 /* `size` zeroed bytes, page aligned, or NULL. */
 static inline void *pf_map_pages(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
-    if (size >= 2 * PF_HUGE_PAGE)
-        madvise(p, size, MADV_HUGEPAGE);
-    return p;
+    return p == MAP_FAILED ? NULL : p;
 }
 
 /* Give the content back; the pages stay readable and writable, and read as zero. */

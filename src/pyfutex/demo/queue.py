@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command, and `run` as what it does."""
     parser.description = DESCRIPTION
     for option, default, meaning in (
-        ("items", 50_000, "items sent in each measurement"),
+        ("items", 75_000, "items sent in each measurement"),
         ("producers", 4, "threads that put items in"),
         ("consumers", 4, "threads that take items out"),
         ("capacity", 32, "items the queue holds"),
