@@ -32,7 +32,7 @@ from pyfutex._core.bucket cimport (
     Taken,
 )
 from pyfutex._core.clock cimport Deadline, deadline_never
-from pyfutex._core.family cimport CManager, current_epoch, is_stale, manager_renew, table_numbered, table_of
+from pyfutex._core.family cimport CManager, is_stale, manager_renew, table_numbered, table_of
 from pyfutex._core.key cimport Key, key_equal, key_hash
 from pyfutex._core.parker cimport MARKED, park, Parker, parker_self
 from pyfutex._core.status cimport (
@@ -110,7 +110,9 @@ cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
     cdef Bucket *b
     cdef Status status
     cdef bint is_gone
-    if w.epoch != current_epoch() and load_acquire_u64(&w.location) != 0:
+    if load_acquire_u64(&w.location) == 0:
+        return TAKEN
+    if w.epoch != load_acquire_u32((<CManager *> w.manager).fork_epoch):
         # Queued before a fork, in the parent: here its links dangle, and nobody will ever take it.
         store_release_u64(&w.location, 0)
         return OK
