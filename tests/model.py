@@ -18,6 +18,7 @@ MASK32 = 0xFFFF_FFFF
 
 PLAIN = "PLAIN"
 PI = "PI"
+REQUEUE_PI = "REQUEUE_PI"
 
 IDLE, QUEUED, DONE, CANCELLED = range(4)
 
@@ -101,6 +102,10 @@ class ModelWaiter:
     kind: str = PLAIN
     bitset: int = ANY
     tid: int = 0
+    own_priority: int = 0
+    priority: int = 0
+    pi_key: object = None
+    pi_addr: int = 0
     result: int | None = None
     line: list = field(default_factory=list, repr=False)
     manager: object = field(default=None, repr=False)
@@ -108,11 +113,15 @@ class ModelWaiter:
 
 @dataclass
 class Family:
-    """What forked managers share: each other, the queues of shared keys, the order in which waiters were taken."""
+    """What forked managers share: each other, the queues of shared keys, the order in which waiters were taken.
+
+    `owners` says whose a PI word with waiters is, as those know it; who came into it last is last.
+    """
 
     shared: dict = field(default_factory=lambda: defaultdict(list))
     taken: list = field(default_factory=list)
     members: list = field(default_factory=list)
+    owners: dict = field(default_factory=dict)
 
 
 class ModelManager:
@@ -160,13 +169,14 @@ class ModelManager:
             return -errno.EINVAL
         if self.words[addr] != val:
             return -errno.EAGAIN
-        self._enqueue(w, key, PLAIN, bitset, tid=0)
+        self._start(w, PLAIN, bitset, 0, 0)
+        self._append(w, key)
         return None
 
     def wait_complete(self, w):
         """Take `w` out of whichever queue a requeue left it in; tell whether it had been woken."""
         if w.state == QUEUED:
-            w.line.remove(w)
+            self._leave(w)
             w.state = CANCELLED
         return w.state == DONE
 
@@ -179,7 +189,7 @@ class ModelManager:
     def close(self):
         """Cancel the waiters queued through this manager."""
         for line in self.lines():
-            for w in line:
+            for w in list(line):
                 self.wait_complete(w)
 
     def wake(self, key, n=1, bitset=ANY):
@@ -233,14 +243,18 @@ class ModelManager:
             woken += self._wake(key2, n_wake2, ANY, already=woken)
         return woken
 
-    def lock_pi_prepare(self, w, key, addr, tid):
+    def lock_pi_prepare(self, w, key, addr, tid, priority=0):
         """Take the lock in the word at `addr` for `tid`, or queue `w` behind its owner."""
         try:
             if self._lock_now(key, addr, tid):
                 return 0
+            owner = self.words[addr] & TID_MASK
+            self._admit(key, owner, tid)
         except ModelError as error:
             return -error.number
-        self._enqueue(w, key, PI, ANY, tid)
+        w.pi_key, w.pi_addr = key, addr
+        self._start(w, PI, ANY, tid, priority)
+        self._block(w, key, owner)
         return None
 
     def trylock_pi(self, key, addr, tid):
@@ -255,11 +269,69 @@ class ModelManager:
         if not queue:
             self.words[addr] = 0
             return
-        first = queue[0]
-        if first.kind != PI:
+        if queue[0].kind != PI or self._owners.get((id(queue), key)) != tid:
             raise ModelError(errno.EINVAL)
-        self.words[addr] = WAITERS | first.tid
-        self._take(first)
+        self._succeed(queue[0], WAITERS)
+
+    def wait_requeue_pi_prepare(self, w, key, addr, key2, addr2, val, tid, priority=0):
+        """Queue `w`, to be moved on to the PI word at `addr2`."""
+        if key == key2:
+            return -errno.EINVAL if addr == addr2 or self.words[addr] == val else -errno.EAGAIN
+        if self.words[addr] != val:
+            return -errno.EAGAIN
+        w.pi_key, w.pi_addr = key2, addr2
+        self._start(w, REQUEUE_PI, ANY, tid, priority)
+        self._append(w, key)
+        return None
+
+    def cmp_requeue_pi(self, key, addr, key2, addr2, val, n_requeue=MASK32):
+        """Acquire the PI word for the first waiter, queue the next behind it; as (woken, requeued)."""
+        if n_requeue < 0 or key == key2:
+            raise ModelError(errno.EINVAL)
+        if self.words[addr] != val:
+            return None
+        woken = requeued = 0
+        if not self.queue(key):
+            return 0, 0
+        first = self.queue(key)[0]
+        self._expect(first, key2)
+        if self._lock_now(key2, addr2, first.tid):
+            self.words[addr2] |= WAITERS if n_requeue else 0
+            owner, woken = first.tid, 1
+            first.key = key2
+            self._take(first)
+        else:
+            owner = self.words[addr2] & TID_MASK
+            n_requeue += 1
+        for w in list(self.queue(key)):
+            if requeued == n_requeue:
+                break
+            try:
+                self._expect(w, key2)
+                self._admit(key2, owner, w.tid)
+            except ModelError as error:
+                raise ModelError(error.number, woken, requeued) from None
+            w.line.remove(w)
+            w.kind = PI
+            self._block(w, key2, owner)
+            requeued += 1
+        return woken, requeued
+
+    def owner_exit(self, tid):
+        """Hand on what `tid` holds and others wait for; how many words."""
+        handed = 0
+        while held := [place for place, owner in self._owners.items() if owner == tid]:
+            line = next(w.line for w in self._blocked() if (id(w.line), w.key) == held[-1])
+            self._succeed(next(w for w in line if w.kind == PI), WAITERS | OWNER_DIED)
+            handed += 1
+        return handed
+
+    @property
+    def _owners(self):
+        return self.family.owners
+
+    def _blocked(self):
+        return [w for member in self.family.members for line in member.lines() for w in line if w.kind == PI]
 
     def _lock_now(self, key, addr, tid):
         word = self.words[addr]
@@ -267,16 +339,71 @@ class ModelManager:
         if owner == tid:
             raise ModelError(errno.EDEADLK)
         queue = self.queue(key)
-        if queue and queue[0].kind != PI:
-            raise ModelError(errno.EINVAL)
+        if queue:
+            # A word with waiters is its owner's, or free between the death of one and the succession.
+            known = self._owners.get((id(queue), key)) if queue[0].kind == PI else None
+            if known is None or (owner != known and not (owner == 0 and word & OWNER_DIED)):
+                raise ModelError(errno.EINVAL)
+            return False
         if owner == 0:
-            self.words[addr] = tid | word & OWNER_DIED | (WAITERS if queue else 0)
+            self.words[addr] = tid | word & OWNER_DIED
             return True
         self.words[addr] = word | WAITERS
-        # With somebody queued the owner is known already, and not looked for again.
-        if not queue and not self._owner_alive(owner):
+        if not self._owner_alive(owner):
             raise ModelError(errno.ESRCH)
         return False
+
+    def _admit(self, key, owner, tid):
+        """Let `tid` wait for the word, unless that closes a circle."""
+        owner = self._owners.get((id(self.queue(key)), key), owner)
+        blocked = {w.tid: w for w in self._blocked()}
+        while owner != tid and owner in blocked:
+            w = blocked[owner]
+            owner = self._owners[id(w.line), w.key]
+        if owner == tid:
+            raise ModelError(errno.EDEADLK)
+
+    @staticmethod
+    def _expect(w, key2):
+        if w.kind != REQUEUE_PI or w.pi_key != key2:
+            raise ModelError(errno.EINVAL)
+
+    def _block(self, w, key, owner):
+        self._owners.setdefault((id(self.queue(key)), key), owner)
+        w.priority = max(w.own_priority, self._lent(w.tid))
+        self._append(w, key)
+        self._lend(w.line, key)
+
+    def _lent(self, tid):
+        held = {place for place, owner in self._owners.items() if owner == tid}
+        return max((w.priority for w in self._blocked() if (id(w.line), w.key) in held), default=0)
+
+    def _lend(self, line, key):
+        """The waiters of a word changed: let their owner stand where the highest of their priorities puts it."""
+        while (owner := self._owners.get((id(line), key))) is not None:
+            w = next((w for w in self._blocked() if w.tid == owner), None)
+            priority = None if w is None else max(w.own_priority, self._lent(owner))
+            if w is None or w.priority == priority:
+                return
+            line, key = w.line, w.key
+            line.remove(w)
+            w.priority = priority
+            self._insert(line, w)
+
+    def _succeed(self, w, flags):
+        place = id(w.line), w.key
+        self.words[w.pi_addr] = w.tid | flags
+        del self._owners[place]
+        self._owners[place] = w.tid
+        self._take(w)
+
+    def _leave(self, w):
+        line, key = w.line, w.key
+        line.remove(w)
+        if w.kind == PI:
+            if not any(other.kind == PI for other in line):
+                self._owners.pop((id(line), key), None)
+            self._lend(line, key)
 
     def _wake(self, key, n, bitset, already):
         woken = 0
@@ -290,15 +417,20 @@ class ModelManager:
                 woken += 1
         return woken
 
-    def _enqueue(self, w, key, kind, bitset, tid):
+    def _start(self, w, kind, bitset, tid, priority):
         w.state, w.kind, w.bitset, w.tid, w.result, w.manager = QUEUED, kind, bitset, tid, None, self
-        self._append(w, key)
+        w.own_priority = w.priority = priority
 
     def _append(self, w, key):
         w.key, w.line = key, self.queue(key)
-        w.line.append(w)
+        self._insert(w.line, w)
+
+    @staticmethod
+    def _insert(line, w):
+        """Behind those of its own or a higher priority."""
+        line.insert(next((i for i, other in enumerate(line) if other.priority < w.priority), len(line)), w)
 
     def _take(self, w):
-        w.line.remove(w)
+        self._leave(w)
         w.state, w.result = DONE, 0
         self.family.taken.append(w)

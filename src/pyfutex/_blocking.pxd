@@ -10,6 +10,7 @@ from libc.stdint cimport uint32_t
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.family cimport CManager
 from pyfutex.target cimport Target
+from pyfutex.waiter cimport Waiter
 
 
 # A WaitResult.
@@ -20,6 +21,7 @@ cdef object block_wait(object manager, CManager *m, Target mem, object addr, uin
 cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake_addr, uint32_t n, Target mem2,
                             object wait_addr, uint32_t val, Deadline until, int sharing)
 
-# True: acquired. False: the deadline passed.
-cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
-                          int sharing, object owner_alive)
+# For targets that only Python can read. A Waiter for the calling thread to sleep on.
+cdef Waiter sleeper()
+# Sleep on it, queued, and leave the queue in any case: WaitResult.WOKEN, TIMEOUT, or None after a signal.
+cdef object sleep_on(Waiter w, Deadline until)

@@ -3,33 +3,28 @@
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint32_t
 
-from pyfutex._calledtarget cimport called_lock_pi, called_prepare
+from pyfutex._calledtarget cimport called_prepare
 from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport deliver_threads, engine_prepare, engine_sleep, engine_wake
 from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey
-from pyfutex._core.pi cimport Owner, engine_lock_pi
 from pyfutex._core.status cimport (
     ATTACHED,
-    BUSY,
     CONTENDED,
     DETACHED,
     INTERRUPTED,
     MISMATCH,
     OK,
-    OWNER_CHANGED,
     Status,
     TAKEN,
     TIMED_OUT,
-    WAITING,
 )
-from pyfutex._core.target cimport READ, WRITE, Word, word_close
-from pyfutex._core.waiter cimport PI, PLAIN, THREAD, Waiter as CWaiter, waiter_init
+from pyfutex._core.target cimport READ, Word, word_close
+from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter as CWaiter, waiter_init
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
-from pyfutex._owners cimport ask_for_owner
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport Target, is_called
 from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_sleep
@@ -164,62 +159,3 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
     if status != MISMATCH:
         raise_status(status, woken)
     return wake_wait_result(woken, DIFFERED)
-
-
-cdef object lock_pi_called(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
-                           int sharing, object owner_alive):
-    cdef Waiter w = sleeper()
-    cdef CKey key
-    cdef Status status
-    while True:
-        status = find_key(mem, addr, sharing, WRITE, &key)
-        if status == OK:
-            status = called_lock_pi(manager, m, w, mem, addr, &key, tid, owner_alive)
-        if status == OK:
-            return True
-        if status != WAITING:
-            raise_status(status)
-        result = sleep_on(w, until)
-        if result is not None:
-            return result is WOKEN
-        PyErr_CheckSignals()
-
-
-cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
-                          int sharing, object owner_alive):
-    cdef CWaiter w
-    cdef Word word
-    cdef Owner owner
-    cdef Status status
-    if is_called(mem):
-        return lock_pi_called(manager, m, mem, addr, tid, until, sharing, owner_alive)
-    while True:
-        owner.tid = 0
-        if owner_alive is not None:
-            ask_for_owner(mem, addr, sharing, tid, owner_alive, &owner)
-        status = open_word(mem, addr, sharing, WRITE, &word)
-        if status != OK:
-            raise_status(status)
-        # A free word is had attached.
-        waiter_init(&w, PI, THREAD, 0, tid)
-        status = engine_lock_pi(m, &w, &word.key, <uint32_t *> word.host, owner, True, ATTACHED)
-        if status != BUSY and status != CONTENDED:
-            word_close(&word)
-            if status == OK:
-                return True
-            if status == OWNER_CHANGED:
-                continue
-            raise_status(status)
-        with nogil:
-            status = engine_lock_pi(m, &w, &word.key, <uint32_t *> word.host, owner, False, DETACHED)
-            word_close(&word)
-            if status == WAITING:
-                status = engine_sleep(&w, until)
-        if status == OK or status == TAKEN:
-            return True
-        if status == TIMED_OUT:
-            return False
-        if status == INTERRUPTED:
-            PyErr_CheckSignals()
-        elif status != OWNER_CHANGED:
-            raise_status(status)

@@ -1,13 +1,11 @@
-"""The operations that answer at once, on targets of every kind: requeue, wake_op, acquiring and releasing PI words."""
+"""The operations that answer at once, on targets of every kind: requeue and wake_op."""
 
 from libc.stdint cimport uint32_t
 
 from pyfutex._core.bucket cimport Taken
 from pyfutex._core.family cimport CManager
 from pyfutex._core.status cimport Status
-from pyfutex._core.waiter cimport Waiter as CWaiter
 from pyfutex.target cimport Target
-from pyfutex.waiter cimport Waiter
 
 
 # The end of an operation that wakes: deliver, then the number of woken, or the exception that carries it.
@@ -20,8 +18,3 @@ cdef object requeue_words(CManager *m, Target mem, object addr, Target mem2, obj
 # How many were woken.
 cdef object wake_op_words(CManager *m, Target mem, object addr, Target mem2, object addr2, uint32_t op, uint32_t n,
                           uint32_t n2, int sharing)
-
-# OK: `tid` has the word. WAITING: w is queued. w None: only try, with `c` to carry the tid; BUSY: held.
-cdef Status acquire_pi(object manager, CManager *m, Waiter w, CWaiter *c, Target mem, object addr, uint32_t tid,
-                       int sharing, object owner_alive) except? <Status> 255
-cdef int release_pi(CManager *m, Target mem, object addr, uint32_t tid, int sharing) except -1

@@ -16,16 +16,20 @@ from pyfutex._core.family cimport CManager, family_members, is_stale, manager_re
 from pyfutex._core.inspect cimport Survey, Visitor, table_bytes, visit_bucket
 from pyfutex._core.key cimport Key as CKey, key_equal
 from pyfutex._core.parker cimport Parker, WITHDRAWN
+from pyfutex._core.pistate cimport wait_of
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
 from pyfutex._core.table cimport Table
 from pyfutex._core.target cimport IS_PRIVATE, IS_SHARED, READ
-from pyfutex._core.waiter cimport OBJECT, PI, Waiter as CWaiter
+from pyfutex._core.waiter cimport OBJECT, PI, PLAIN, REQUEUE_PI, Waiter as CWaiter
 from pyfutex._errors cimport raise_status
 from pyfutex._words cimport find_key
 from pyfutex.key cimport key_object
 from pyfutex.target cimport Target
 
 from pyfutex.results import WaiterInfo
+
+
+cdef dict KINDS = {<int> PLAIN: "PLAIN", <int> PI: "PI", <int> REQUEUE_PI: "REQUEUE_PI"}
 
 
 cdef struct Seen:
@@ -71,8 +75,8 @@ cdef void copy_waiter(void *context, CWaiter *w) noexcept nogil:
     sightings.n += 1
     seen.key = w.key
     seen.bitset = w.bitset
-    seen.tid = w.tid
-    seen.kind = w.kind
+    seen.tid = wait_of(w).tid if w.kind >= PI else 0
+    seen.kind = <uint8_t> PI if w.kind >= PI and wait_of(w).state != NULL else w.kind
     seen.notify = w.notify
     seen.is_slept_on = w.is_slept_on
     seen.owner = <PyObject *> w.owner
@@ -200,7 +204,7 @@ cdef list list_waiters(CManager *m, Target mem, object addr):
         for i in range(sightings.n):
             seen = &sightings.seen[i]
             infos.append(WaiterInfo(
-                key_object(&seen.key), "PI" if seen.kind == PI else "PLAIN", seen.bitset, seen.tid,
+                key_object(&seen.key), KINDS[seen.kind], seen.bitset, seen.tid,
                 (now - seen.since) / 1e9 if seen.since else 0.0,
                 <object> seen.owner if seen.notify == OBJECT and not seen.is_slept_on else None))
     finally:

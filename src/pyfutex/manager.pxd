@@ -1,9 +1,7 @@
 """Manager: the table of waiters of one address space."""
 
-from pyfutex._core.family cimport CManager
+from pyfutex._pimanager cimport PIManager
 
 
-cdef class Manager:
-    cdef CManager *m
-    cdef object owner_alive
-    cdef object __weakref__
+cdef class Manager(PIManager):
+    pass

@@ -107,6 +107,45 @@ class Manager:
     def unlock_pi(
         self, mem: Target, addr: int, *, tid: int | None = None, private: bool | None = None
     ) -> None: ...
+    def owner_exit(self, tid: int) -> int: ...
+    def wait_requeue_pi(
+        self,
+        mem: Target,
+        addr: int,
+        addr2: int,
+        val: int,
+        timeout: float | None = None,
+        *,
+        mem2: Target | None = None,
+        tid: int | None = None,
+        deadline: float | None = None,
+        clock: int = 1,
+        private: bool | None = None,
+    ) -> WaitResult: ...
+    def wait_requeue_pi_prepare(
+        self,
+        w: Waiter,
+        mem: Target,
+        addr: int,
+        addr2: int,
+        val: int,
+        *,
+        tid: int,
+        priority: int = 0,
+        mem2: Target | None = None,
+        private: bool | None = None,
+    ) -> int | None: ...
+    def cmp_requeue_pi(
+        self,
+        mem: Target,
+        addr: int,
+        addr2: int,
+        val: int,
+        n_requeue: int = ...,
+        *,
+        mem2: Target | None = None,
+        private: bool | None = None,
+    ) -> Requeued | None: ...
     def futex(self, mem: Memory, addr: int) -> Futex: ...
     def fork(self) -> Manager: ...
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Manager: the futex operations, from Python.
+"""Manager: the futex operations, from Python; those on PI words are in _pimanager.pyx.
 
 Every operation has the same four steps: arguments; the word or key; one call of the engine, attached, and once more
 detached if a lock was not free; what was taken is delivered, and the status becomes a result or an exception.
@@ -9,35 +9,24 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._arguments cimport as_address, as_count, as_deadline, as_sharing, as_u32
-from pyfutex._blocking cimport block_lock_pi, block_wait, block_wake_wait
+from pyfutex._blocking cimport block_wait, block_wake_wait
 from pyfutex._calledtarget cimport called_prepare
-from pyfutex._core.atomic cimport likely, load_acquire_u32, unlikely
+from pyfutex._core.atomic cimport likely, load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport engine_prepare, engine_wake, engine_wake_slow, nobody_for
 from pyfutex._core.family cimport manager_free, manager_new
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
-from pyfutex._core.status cimport (
-    ATTACHED,
-    BUSY,
-    CONTENDED,
-    DETACHED,
-    FAULT,
-    MISFIT,
-    OK,
-    Status,
-    WAITING,
-)
+from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status
 from pyfutex._core.target cimport CALLED, CTarget, READ, Sharing, Word, word_close, word_open, word_open_flat
-from pyfutex._core.waiter cimport is_marked, PI, PLAIN, THREAD, Waiter as CWaiter, waiter_init, WOKEN
+from pyfutex._core.waiter cimport is_marked, PLAIN, WOKEN
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status, status_errno
-from pyfutex._immediate cimport acquire_pi, finish, release_pi, requeue_words, wake_op_words
+from pyfutex._immediate cimport finish, requeue_words, wake_op_words
 from pyfutex._inspection cimport cancel_all, list_waiters, queued_count, table_figures
-from pyfutex._owners cimport convert_tid
 from pyfutex._words cimport find_key
-from pyfutex.memory cimport Memory
-from pyfutex.target cimport is_called, Target
+from pyfutex.memory cimport check_target, Memory, target_of
+from pyfutex.target cimport Target
 from pyfutex.waiter cimport Waiter, waiter_claim, waiter_leave, waiter_phase, waiter_refuse
 
 
@@ -61,7 +50,7 @@ cdef inline uint32_t nonzero_bitset(object bitset) except 0:
 
 
 @cython.final
-cdef class Manager:
+cdef class Manager(PIManager):
     """Futexes of one address space, in user space: who waits on which word, and whom a wake reaches.
 
     Parameters
@@ -104,21 +93,6 @@ cdef class Manager:
     ----------
     futex(2); docs/architecture.md; docs/memory-model.md
     """
-
-    def __cinit__(self, *, owner_alive=None, profile="linux-6.18"):
-        if profile != "linux-6.18":
-            raise ValueError(f"unknown profile {profile!r}: there is linux-6.18")
-        if owner_alive is not None and not callable(owner_alive):
-            raise TypeError("owner_alive must be callable")
-        self.owner_alive = owner_alive
-        self.m = manager_new(NULL)
-        if self.m == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        # Nobody is queued: a thread in wait holds a reference to us, and so does every queued Waiter.
-        if self.m != NULL:
-            manager_free(self.m)
 
     # --- waking ---
 
@@ -342,126 +316,6 @@ cdef class Manager:
         waiter_leave(w)
         return waiter_phase(w) == WOKEN
 
-    # --- PI ---
-
-    def lock_pi(self, mem, addr, timeout=None, *, tid=None, deadline=None, clock=1, private=None):
-        """Acquire a PI word, sleeping until its owner hands it over. Owners follow in the order in which they came.
-
-        The word holds the owner's thread id, WAITERS (bit 31) while somebody is queued, OWNER_DIED (bit 30).
-
-        Parameters
-        ----------
-        tid : int, optional
-            Who acquires; by default the calling thread's native id.
-
-        Returns
-        -------
-        bool
-            True: acquired. False: timed out; WAITERS stays set until the next unlock.
-
-        Raises
-        ------
-        OSError
-            EDEADLK: `tid` owns it already. EFAULT: nothing writable is mapped there.
-        ProcessLookupError
-            ESRCH: `owner_alive` said that the owner is dead. WAITERS is set.
-        InvalidArgument
-            Misaligned, no thread id, or a plain waiter is queued on this word.
-
-        Notes
-        -----
-        Never interrupted: after a signal it goes on waiting, unless the handler raises.
-        """
-        cdef Deadline until
-        cdef uint32_t owner
-        convert_tid(tid, &owner)
-        as_deadline(timeout, deadline, clock, &until)
-        return block_lock_pi(self, self.m, target_of(mem), addr, owner, until, as_sharing(private), self.owner_alive)
-
-    def trylock_pi(self, mem, addr, *, tid=None, private=None):
-        """Acquire a PI word if it is free.
-
-        Returns
-        -------
-        bool
-            False: somebody holds it. WAITERS is set then, as in Linux, so that the owner's unlock comes here.
-
-        Raises
-        ------
-        As `lock_pi`.
-        """
-        cdef uint32_t owner
-        cdef CWaiter w
-        cdef Status status
-        convert_tid(tid, &owner)
-        waiter_init(&w, PI, THREAD, 0, owner)
-        status = acquire_pi(self, self.m, None, &w, target_of(mem), addr, owner, as_sharing(private), self.owner_alive)
-        if status == OK:
-            return True
-        if status != BUSY:
-            raise_status(status)
-        return False
-
-    def lock_pi_prepare(self, Waiter w not None, mem, addr, *, tid, priority=0, private=None):
-        """Acquire a PI word, or queue a Waiter for it. Never blocks.
-
-        Parameters
-        ----------
-        tid : int
-            Who acquires.
-        priority : int, optional
-            Reserved; owners follow in the order in which they came.
-
-        Returns
-        -------
-        int or None
-            0: acquired. None: queued; when `w` is woken, `tid` owns the word. Else a negative errno: see `lock_pi`.
-
-        Raises
-        ------
-        RuntimeError
-            `w` is queued already, or not taken from its completion queue yet.
-        """
-        cdef Target target = target_of(mem)
-        cdef uint32_t owner
-        cdef Status status
-        convert_tid(tid, &owner)
-        if tid is None:
-            raise TypeError("tid must be given: the waiter may be another thread's")
-        if priority != 0:
-            raise ValueError("priority is reserved: 0 only")
-        if not is_called(target):
-            waiter_claim(w, self, target, PI, 0, owner)
-        try:
-            status = acquire_pi(self, self.m, w, &w.c, target, addr, owner, as_sharing(private), self.owner_alive)
-        except BaseException:
-            if not is_called(target):
-                waiter_refuse(w)
-            raise
-        if status == WAITING:
-            return None
-        if not is_called(target):
-            waiter_refuse(w)
-        return 0 if status == OK else -status_errno(status)
-
-    def unlock_pi(self, mem, addr, *, tid=None, private=None):
-        """Give up a PI word: to the oldest waiter, or to nobody.
-
-        Raises
-        ------
-        PermissionError
-            EPERM: `tid` does not own it. Found out before a misaligned address is, as in Linux.
-        BlockingIOError
-            EAGAIN: the word changed meanwhile, though nobody was queued; try again.
-        InvalidArgument
-            Misaligned, no thread id, or a plain waiter is the oldest one.
-        OSError
-            EFAULT: nothing writable is mapped there.
-        """
-        cdef uint32_t owner
-        convert_tid(tid, &owner)
-        release_pi(self.m, target_of(mem), addr, owner, as_sharing(private))
-
     # --- the manager itself ---
 
     def futex(self, mem, addr):
@@ -559,17 +413,6 @@ cdef class Manager:
 
     def __repr__(self):
         return f"<Manager at {<uint64_t> self.m:#x}>"
-
-
-cdef inline int check_target(object mem) except -1:
-    if unlikely(type(mem) is not Memory and not isinstance(mem, Target)):
-        raise TypeError(f"mem must be a Target, not {type(mem).__name__}")
-    return 0
-
-
-cdef inline Target target_of(object mem):
-    check_target(mem)
-    return <Target> mem
 
 
 cdef bint same_family(Manager a, Manager b) noexcept:

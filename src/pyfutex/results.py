@@ -88,7 +88,7 @@ class WaiterInfo(NamedTuple):
     """A queued waiter, as `Manager.waiters` saw it."""
 
     key: Key
-    kind: str  # "PLAIN" or "PI"
+    kind: str  # "PLAIN", "PI", or "REQUEUE_PI": waiting to be requeued to a PI word
     bitset: int
     tid: int  # PI: the thread that gets the lock; else 0
     queued_for: float  # seconds since its thread went to sleep; 0.0 where no thread sleeps

@@ -8,6 +8,7 @@ from pyfutex.key cimport Key
 cdef class Target:
     cdef CTarget c
     cdef PIMutex pi     # CALLED: PI operations are done one at a time
+    cdef object __weakref__
 
 
 cdef inline bint is_called(Target mem) noexcept:

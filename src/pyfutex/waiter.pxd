@@ -1,5 +1,7 @@
 """Waiter: an entry of the queue as a Python object."""
 
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.waiter cimport Waiter as CWaiter, WaiterKind
 from pyfutex.completionqueue cimport CompletionQueue
@@ -20,8 +22,11 @@ cdef class Waiter:
 cdef int waiter_check(Waiter w) except -1
 # Claim w for being queued: RuntimeError as above. Then the caller
 # owns it until waiter_queued or waiter_refused. The queue's reference to w is taken here.
-cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
-                      unsigned int tid) except -1
+cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, uint32_t bitset,
+                      uint8_t priority) except -1
+# The same for a PI or REQUEUE_PI waiter; the PI word that `tid` waits for is at `addr` of `target`.
+cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
+                         uint64_t addr) except -1
 # It was not queued after all.
 cdef void waiter_refuse(Waiter w) noexcept
 

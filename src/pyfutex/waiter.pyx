@@ -9,7 +9,8 @@ cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_WriteUnraisable
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
 from posix.unistd cimport close
 
 from pyfutex._arguments cimport as_deadline
@@ -20,6 +21,7 @@ from pyfutex._core.engine cimport await_mark, engine_complete, engine_key, engin
 from pyfutex._core.family cimport epoch_address
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.parker cimport Parker, UNMARKED, WITHDRAWN, park, parker_self
+from pyfutex._core.pistate cimport PIWait, piwait_init, wait_of
 from pyfutex._core.status cimport (
     ATTACHED,
     BUSY,
@@ -40,6 +42,7 @@ from pyfutex._core.waiter cimport (
     PLAIN,
     PREPARING,
     QUEUED,
+    REQUEUE_PI,
     WOKEN,
     is_marked,
     mark_waiter,
@@ -105,8 +108,8 @@ cdef int waiter_check(Waiter w) except -1:
     return phase
 
 
-cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, unsigned int bitset,
-                      unsigned int tid) except -1:
+cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, uint32_t bitset,
+                      uint8_t priority) except -1:
     cdef unsigned int phase = waiter_check(w)
     if not cas_u32(&w.c.phase, phase, PREPARING):
         raise RuntimeError("the waiter is queued already")
@@ -117,7 +120,7 @@ cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, 
     store_relaxed_u64(&w.c.mark, UNMARKED)
     w.c.kind = kind
     w.c.bitset = bitset
-    w.c.tid = tid
+    w.c.priority = priority
     if w.c.fd >= 0:
         descriptor_after_fork(w)
         bell_silence(w.c.fd)
@@ -128,6 +131,18 @@ cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, 
     if w.target is not target:
         w.target = target
     Py_INCREF(w)
+    return 0
+
+
+cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
+                         uint64_t addr) except -1:
+    cdef PIWait *wait
+    waiter_claim(w, manager, target, kind, <uint32_t> 0xFFFFFFFF if kind == REQUEUE_PI else 0, priority)
+    wait = <PIWait *> realloc(w.c.part, sizeof(PIWait))
+    if wait == NULL:
+        waiter_refuse(w)
+        raise MemoryError
+    piwait_init(wait, &w.c, tid, priority, &target.c, addr)
     return 0
 
 
@@ -142,7 +157,7 @@ cdef bint waiter_cancel(Waiter w) noexcept:
     if load_acquire_u32(&w.c.phase) != QUEUED:
         return False
     # A PI waiter on a Python target leaves under the target's PI mutex: its unlock reads the queue, then the word.
-    serialised = w.c.kind == PI and is_called(w.target) and not pi_is_mine(&w.target.pi)
+    serialised = w.c.kind >= PI and is_called(w.target) and not pi_is_mine(&w.target.pi)
     if serialised:
         with nogil:
             pi_enter(&w.target.pi)
@@ -263,8 +278,11 @@ cdef class Waiter:
     def __dealloc__(self):
         # Not queued: the queue would hold a reference. Nor about to be marked: so would its taker. Without an owner the
         # constructor refused its arguments before it set anything up: then 0 is no descriptor of ours.
-        if self.c.owner != NULL and self.c.fd >= 0:
+        if self.c.owner == NULL:
+            return
+        if self.c.fd >= 0:
             close(self.c.fd)
+        free(self.c.part)
 
     @property
     def state(self):
@@ -278,8 +296,13 @@ cdef class Waiter:
 
     @property
     def result(self):
-        """int or None: what the call would have returned: 0 when woken (or when it got the PI lock); None before."""
-        return 0 if waiter_phase(self) == WOKEN else None
+        """int or None: what the call would have returned: 0 when woken (or when it got the PI word); None before.
+
+        -EFAULT: the owner of the PI word died, and the word's memory is not there any more.
+        """
+        if waiter_phase(self) != WOKEN:
+            return None
+        return -wait_of(&self.c).error if self.c.kind >= PI else 0
 
     @property
     def key(self):

@@ -23,9 +23,9 @@ from model import (
     DONE,
     IDLE,
     OWNER_DIED,
-    PI,
     PLAIN,
     QUEUED,
+    REQUEUE_PI,
     TID_MASK,
     WAITERS,
     ModelError,
@@ -45,6 +45,7 @@ bitsets = st.sampled_from([ANY, ANY, 1, 2, 3, 1 << 31])
 counts = st.sampled_from([1, 1, 2, 2, 3, ALL, 2**40, 0])
 signed_counts = st.sampled_from([1, 1, 2, 2, 3, 4, 0, ALL, 2**40, -1])
 tids = st.integers(1, DEAD_TID)
+priorities = st.sampled_from([0, 0, 0, 1, 2, 99])
 operands = st.sampled_from([0, 1, 2, 33, 0x7FF, 0x800, 0xFFF])
 operations = st.builds(
     encode_op, st.integers(0, 4) | st.integers(0, 15), operands, st.integers(0, 5) | st.integers(0, 15), operands
@@ -173,16 +174,6 @@ class ManagerAgainstModel(RuleBasedStateMachine):
     def undrained(self, pair):
         """Whether the waiter lies in the completion queue."""
         return pair.notice == "queue" and pair.name in self.taken("queue")[self.drained :]
-
-    def closes_a_circle(self, addr, tid):
-        """Whether waiting for the owner of a word would be waiting for oneself, or twice."""
-        queued = {w.tid: w for pair in self.all_pairs if (w := pair.model).state == QUEUED and w.kind == PI}
-        owner = self.words[addr] & TID_MASK
-        seen = set()
-        while owner in queued and owner not in seen:
-            seen.add(owner)
-            owner = self.words[queued[owner].key[1]] & TID_MASK
-        return tid in queued or owner == tid or owner in seen
 
     @precondition(lambda self: len(self.real) < MOST_MANAGERS)
     @rule()
@@ -331,31 +322,122 @@ class ManagerAgainstModel(RuleBasedStateMachine):
         expected = WaitResult.TIMEOUT if self.words[at.addr] == val else WaitResult.MISMATCH
         assert at.real.wait(self.memories[at.memory], at.addr, val, 0, private=at.private) is expected
 
-    @rule(target=pairs, spot=spots, notice=notices, tid=tids)
-    def lock_pi_prepare(self, spot, notice, tid):
+    @rule(target=pairs, spot=spots, notice=notices, tid=tids, priority=priorities)
+    def lock_pi_prepare(self, spot, notice, tid, priority):
         at, pair = self.place(spot), self.new_pair(notice)
-        if not self.closes_a_circle(at.addr, tid):
+        if not self.is_blocked(tid):
             mem = self.memories[at.memory]
             self.prepare(
                 pair,
-                lambda: at.real.lock_pi_prepare(pair.real, mem, at.addr, tid=tid, private=at.private),
-                lambda: at.model.lock_pi_prepare(pair.model, at.key, at.addr, tid),
+                lambda: at.real.lock_pi_prepare(
+                    pair.real, mem, at.addr, tid=tid, priority=priority, private=at.private
+                ),
+                lambda: at.model.lock_pi_prepare(pair.model, at.key, at.addr, tid, priority),
             )
         return pair
+
+    @rule(
+        target=pairs,
+        spot=spots,
+        spot2=anywhere,
+        value=st.none() | values,
+        notice=notices,
+        tid=tids,
+        priority=priorities,
+    )
+    def wait_requeue_pi_prepare(self, spot, spot2, value, notice, tid, priority):
+        (at, pi), pair = self.two_places(spot, spot2), self.new_pair(notice)
+        if not self.is_blocked(tid) and not self.is_half_alike(at, pi):
+            mem, mem2 = self.memories[at.memory], self.memories[pi.memory]
+            val = self.words[at.addr] if value is None else value
+            self.prepare(
+                pair,
+                lambda: at.real.wait_requeue_pi_prepare(
+                    pair.real,
+                    mem,
+                    at.addr,
+                    pi.addr,
+                    val,
+                    tid=tid,
+                    priority=priority,
+                    mem2=mem2,
+                    private=at.private,
+                ),
+                lambda: at.model.wait_requeue_pi_prepare(
+                    pair.model, at.key, at.addr, pi.key, pi.addr, val, tid, priority
+                ),
+            )
+        return pair
+
+    @rule(spot=spots, spot2=anywhere, value=st.none() | values, n_requeue=counts)
+    def cmp_requeue_pi(self, spot, spot2, value, n_requeue):
+        queued = [
+            pair.model
+            for pair in self.all_pairs
+            if pair.model.state == QUEUED and pair.model.kind == REQUEUE_PI
+        ]
+        at, pi = self.two_places(spot, spot2)
+        if queued:
+            # Aim at somebody who waits for it: two places that fit each other are too rare to be found by chance.
+            w = queued[spot.index % len(queued)]
+            at = at._replace(
+                real=self.real[self.models.index(w.manager)], model=w.manager, **self.reaching(w.key)
+            )
+            pi = pi._replace(real=at.real, model=at.model, **self.reaching(w.pi_key))
+            if at.private != pi.private:
+                return
+        if self.is_half_alike(at, pi):
+            return
+        mem, mem2 = self.memories[at.memory], self.memories[pi.memory]
+        val = self.words[at.addr] if value is None else value
+        self.agree(
+            lambda: at.real.cmp_requeue_pi(
+                mem, at.addr, pi.addr, val, n_requeue, mem2=mem2, private=at.private
+            ),
+            lambda: at.model.cmp_requeue_pi(at.key, at.addr, pi.key, pi.addr, val, n_requeue),
+        )
+
+    @rule(spot=spots, tid=tids)
+    def owner_exit(self, spot, tid):
+        at = self.place(spot)
+        assert at.real.owner_exit(tid) == at.model.owner_exit(tid)
+
+    @staticmethod
+    def is_half_alike(at, pi):
+        """Whether two places are one word through two memories: which error wins then is the memory's affair."""
+        return at.addr == pi.addr and (at.key != pi.key or at.memory != pi.memory)
+
+    @staticmethod
+    def reaching(key):
+        """Memory, address and `private` by which a key is reached."""
+        memory, private = reach[key[0]]
+        return {"memory": memory, "addr": key[1], "private": private, "key": key}
+
+    def is_blocked(self, tid):
+        """Whether a thread waits already: one thread waits once."""
+        return any(pair.model.state == QUEUED and pair.model.tid == tid for pair in self.all_pairs)
 
     @rule(spot=spots, tid=tids, blocking=st.booleans())
     def lock_pi_without_time(self, spot, tid, blocking):
         at = self.place(spot)
-        if self.closes_a_circle(at.addr, tid):
+        if self.is_blocked(tid):
             return
-        mem = self.memories[at.memory]
+        mem, w = self.memories[at.memory], ModelWaiter()
+
+        def model_lock():
+            answer = at.model.lock_pi_prepare(w, at.key, at.addr, tid)
+            at.model.cancel(w)
+            if answer:
+                raise ModelError(-answer)
+            return answer == 0
+
         self.agree(
             lambda: (
                 at.real.lock_pi(mem, at.addr, 0, tid=tid, private=at.private)
                 if blocking
                 else at.real.trylock_pi(mem, at.addr, tid=tid, private=at.private)
             ),
-            lambda: at.model.trylock_pi(at.key, at.addr, tid),
+            model_lock if blocking else lambda: at.model.trylock_pi(at.key, at.addr, tid),
         )
 
     @rule(spot=spots, stranger=st.none() | tids)

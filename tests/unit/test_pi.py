@@ -126,16 +126,32 @@ def test_lock_drops_a_stale_waiters_bit_when_nobody_is_queued(manager, memory):
     assert memory.load(0) == OWNER_DIED | 7
 
 
-@pytest.mark.parametrize("take", ["lock_pi", "trylock_pi"])
-def test_lock_keeps_waiters_when_it_takes_over_before_a_queue(manager, memory, lock_waiter, take):
+def test_lock_waits_behind_those_whom_a_dead_owner_left(manager, memory, lock_waiter):
+    memory.store(0, 9)
+    first = lock_waiter(8)
+    memory.store(0, OWNER_DIED | WAITERS)
+    assert manager.trylock_pi(memory, 0, tid=7) is False
+    second = lock_waiter(7)
+    assert manager.owner_exit(9) == 1
+    assert first.woken
+    assert not second.woken
+    assert memory.load(0) == OWNER_DIED | WAITERS | 8
+    manager.unlock_pi(memory, 0, tid=8)
+    assert second.woken
+    assert memory.load(0) == WAITERS | 7
+
+
+@pytest.mark.parametrize("word", [0, WAITERS, 5, WAITERS | 5, OWNER_DIED | 5])
+def test_lock_of_a_word_that_is_not_its_waiters_owners_is_invalid(manager, memory, lock_waiter, word):
     memory.store(0, 9)
     w = lock_waiter(8)
-    memory.store(0, OWNER_DIED | WAITERS)
-    assert getattr(manager, take)(memory, 0, tid=7) is True
-    assert memory.load(0) == OWNER_DIED | WAITERS | 7
-    manager.unlock_pi(memory, 0, tid=7)
-    assert w.woken
-    assert memory.load(0) == WAITERS | 8
+    memory.store(0, word)
+    with oserror(errno.EINVAL, InvalidArgument):
+        manager.lock_pi(memory, 0, tid=7)
+    with oserror(errno.EINVAL, InvalidArgument):
+        manager.trylock_pi(memory, 0, tid=7)
+    assert memory.load(0) == word
+    assert w.cancel()
 
 
 def test_lock_of_a_word_one_owns_is_a_deadlock(manager, memory):

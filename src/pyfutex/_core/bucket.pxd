@@ -100,8 +100,25 @@ cdef inline void bucket_unlock(Bucket *b, uint32_t lowered) noexcept nogil:
     word_unlock(&b.word, lowered)
 
 
+cdef inline void ring_insert(Waiter **link, Waiter *w) noexcept nogil:
+    # Put w into the ring whose head `link` holds, before the first of a lower priority.
+    cdef Waiter *head = link[0]
+    cdef Waiter *after = head
+    while after.priority >= w.priority:
+        after = after.next
+        if after == head:
+            break
+    w.next = after
+    w.prev = after.prev
+    after.prev.next = w
+    after.prev = w
+    if after == head and head.priority < w.priority:
+        w.chain = head.chain
+        link[0] = w
+
+
 cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t location) noexcept nogil:
-    # Queue w behind the other waiters of its key; `link` is bucket_find's. Whether the key is new to the bucket.
+    # Queue w behind the other waiters of its key and priority; `link` is bucket_find's. Whether the key is new to b.
     cdef Waiter *head = link[0]
     cdef bint is_new = head == NULL
     if is_new:
@@ -110,6 +127,8 @@ cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t loc
         w.chain = NULL
         link[0] = w
         bucket_tag(b, location)
+    elif w.priority:
+        ring_insert(link, w)
     else:
         w.next = head
         w.prev = head.prev
@@ -179,7 +198,7 @@ cdef inline Status bucket_wake(Waiter **link, uint32_t n, uint32_t bitset, const
     last = w.prev
     while n:
         next = w.next
-        if w.kind == PI:
+        if w.kind >= PI:
             return MISFIT
         if w == before:
             break
@@ -241,7 +260,7 @@ cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key 
         return OK
     tail = first.prev
     while n and not at_end:
-        if first.kind == PI:
+        if first.kind >= PI:
             return MISFIT
         if first == before:
             return OK
@@ -278,7 +297,7 @@ cdef inline Status bucket_count(Waiter *head, uint32_t n, const Waiter *before, 
     # A requeue onto the same key: every waiter it visits counts as requeued, none moves. OK or MISFIT.
     cdef Waiter *w = head
     while w != NULL and n and w != before:
-        if w.kind == PI:
+        if w.kind >= PI:
             return MISFIT
         if w.kind == PLAIN:
             counted[0] += 1

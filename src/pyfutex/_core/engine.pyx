@@ -1,9 +1,8 @@
 """The operations of a manager, on keys and host addresses.
 
-Lock order, outermost first: registry lock; one bucket lock, or two by ascending address over all tables, through
-lock_two alone. With a bucket lock held nobody makes a system call other than to sleep on the second one, allocates,
-touches a Python object or calls anything that the engine did not write. Waiters are collected under the lock and marked
-after it.
+The lock order is in bucketlocks.pxd. With a bucket lock held nobody makes a system call other than to sleep on the second
+one, allocates, touches a Python object or calls anything that the engine did not write. Waiters are collected under the
+lock and marked after it.
 
 No lost wake. A waiter raises the count, locks, reads the word and queues itself; a waker changes the word, then looks.
 docs/memory-model.md has the argument, with the fences and with growth.
@@ -15,7 +14,6 @@ from pyfutex._core.atomic cimport (
     load_acquire_u32,
     load_acquire_u64,
     load_relaxed_u32,
-    load_relaxed_u64,
     pause,
     store_release_u64,
 )
@@ -31,10 +29,12 @@ from pyfutex._core.bucket cimport (
     bucket_wake,
     Taken,
 )
+from pyfutex._core.bucketlocks cimport lock_queued, lock_two, unlock_two
 from pyfutex._core.clock cimport Deadline, deadline_never
-from pyfutex._core.family cimport CManager, is_stale, manager_renew, table_numbered, table_of
+from pyfutex._core.family cimport CManager, is_stale, manager_renew, table_of
 from pyfutex._core.key cimport Key, key_equal, key_hash
 from pyfutex._core.parker cimport MARKED, park, Parker, parker_self
+from pyfutex._core.pi cimport engine_leave_pi
 from pyfutex._core.status cimport (
     CONTENDED,
     DETACHED,
@@ -46,18 +46,10 @@ from pyfutex._core.status cimport (
     TAKEN,
     UNKNOWN_OPERATION,
 )
-from pyfutex._core.table cimport Table, table_added, table_bucket, table_lock, table_settle
-from pyfutex._core.waiter cimport is_marked, location_hash, location_table, make_location, mark_waiter, Waiter
+from pyfutex._core.table cimport Table, table_added, table_lock
+from pyfutex._core.waiter cimport is_marked, make_location, mark_waiter, PI, Waiter
 from pyfutex._core.wakeop cimport op_apply_atomically, op_compare, op_is_known
-from pyfutex._core.wordlock cimport (
-    LOCK_CONTENDED,
-    LOCK_TAKEN,
-    LockResult,
-    ONE_KEY,
-    word_count,
-    word_lock,
-    word_unlock,
-)
+from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count
 
 
 # --- queueing and leaving -------------------------------------------------------------------------------------------
@@ -91,21 +83,6 @@ cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_
     return OK
 
 
-cdef Status lock_queued(Waiter *w, Mode mode, Bucket **b) noexcept nogil:
-    """Lock the bucket in which w is queued, wherever a requeue takes it. OK; TAKEN: it is not queued; CONTENDED."""
-    cdef uint64_t location
-    while True:
-        # Acquire: pairs with the release in bucket_take, so that the phase of a taken waiter is visible.
-        location = load_acquire_u64(&w.location)
-        if location == 0:
-            return TAKEN
-        if table_lock(table_numbered(location_table(location)), location_hash(location), 0, mode, b) != LOCK_TAKEN:
-            return CONTENDED
-        if load_relaxed_u64(&w.location) == location:
-            return OK
-        bucket_unlock(b[0], 0)      # a requeue moved it, or a waker took it
-
-
 cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
     cdef Bucket *b
     cdef Status status
@@ -116,6 +93,8 @@ cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
         # Queued before a fork, in the parent: here its links dangle, and nobody will ever take it.
         store_release_u64(&w.location, 0)
         return OK
+    if w.kind >= PI:
+        return engine_leave_pi(w, mode)
     status = lock_queued(w, mode, &b)
     if status != OK:
         return status
@@ -203,44 +182,6 @@ cdef Status engine_wake_slow(CManager *m, const Key *key, uint64_t hash, uint32_
         status = bucket_wake(link, n, bitset, NULL, taken, &lowered)
     bucket_unlock(b, lowered)
     return status
-
-
-cdef Status lock_two(Table *t, uint64_t hash, Table *t2, uint64_t hash2, uint32_t raised2, Mode mode, Bucket **b,
-                     Bucket **b2) noexcept nogil:
-    """Lock the buckets of two hashes, perhaps one and the same, and raise the count of the second. OK or CONTENDED.
-
-    The only place where a thread takes a second bucket lock: the lower address first.
-    """
-    cdef Bucket *low
-    cdef Bucket *high
-    cdef uint32_t raised_low
-    cdef LockResult result
-    while True:
-        b[0] = table_bucket(t, hash)
-        b2[0] = table_bucket(t2, hash2)
-        low = b[0] if b[0] < b2[0] else b2[0]
-        high = b2[0] if low == b[0] else b[0]
-        raised_low = raised2 if low == b2[0] else 0
-        result = word_lock(&low.word, raised_low, mode)
-        if result == LOCK_TAKEN:
-            if low == high:
-                return OK
-            result = word_lock(&high.word, raised2 - raised_low, mode)
-            if result == LOCK_TAKEN:
-                return OK
-            word_unlock(&low.word, raised_low)
-        if result == LOCK_CONTENDED:
-            return CONTENDED
-        if table_settle(t, hash, mode) != OK or table_settle(t2, hash2, mode) != OK:
-            return CONTENDED
-
-
-cdef void unlock_two(Bucket *b, uint32_t lowered, Bucket *b2, uint32_t lowered2) noexcept nogil:
-    if b == b2:
-        bucket_unlock(b, lowered + lowered2)
-    else:
-        bucket_unlock(b2, lowered2)
-        bucket_unlock(b, lowered)
 
 
 cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const uint32_t *word, uint32_t expected,

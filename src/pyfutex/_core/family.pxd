@@ -9,6 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u32, load_relaxed_u32
 from pyfutex._core.key cimport HashSeed, Key, SHARED_MAPPABLE, key_kind
+from pyfutex._core.pistate cimport PIDirectory
 from pyfutex._core.status cimport Status
 from pyfutex._core.table cimport Table
 
@@ -17,6 +18,8 @@ cdef struct Family:
     Table shared            # the keys of mappables
     uint32_t n_alive        # registry lock
     uint32_t epoch          # registry lock. Fork epoch in which `shared` was set up
+    uint32_t pi_lock        # a word lock that is always LIVE, outside every bucket lock
+    PIDirectory *pi         # pi_lock. NULL until a PI word had a waiter
     CManager *members       # registry lock. All that ever were, linked through CManager.sibling
 
 

@@ -18,8 +18,10 @@ from pyfutex._core.atomic cimport (
     store_release_u32,
 )
 from pyfutex._core.key cimport HashSeed, multiply_fold
+from pyfutex._core.pistate cimport PIDirectory, PIState
 from pyfutex._core.status cimport NO_MEMORY, OK, Status
 from pyfutex._core.table cimport Table, table_free, table_init, table_renew
+from pyfutex._core.wordlock cimport LIVE
 
 
 cdef extern from "registry.h" nogil:
@@ -143,10 +145,23 @@ cdef Family *family_new() noexcept nogil:
     if family == NULL:
         return NULL
     family.epoch = current_epoch()
+    family.pi_lock = LIVE
     if table_new(&family.shared) != OK:
         free(family)
         return NULL
     return family
+
+
+cdef void free_directory(PIDirectory *d) noexcept nogil:
+    # Nobody waits, so that all states are among the free ones.
+    cdef PIState *state
+    if d == NULL:
+        return
+    while d.free != NULL:
+        state = d.free
+        d.free = state.next
+        free(state)
+    free(d)
 
 
 cdef void family_free(Family *family) noexcept nogil:
@@ -160,6 +175,7 @@ cdef void family_free(Family *family) noexcept nogil:
         free(m)
     unregister_table(&family.shared)
     table_free(&family.shared)
+    free_directory(family.pi)
     free(family)
 
 
@@ -213,6 +229,9 @@ cdef Status manager_renew(CManager *m) noexcept nogil:
     if m.family.epoch != epoch:
         status = table_renew(&m.family.shared)
         if status == OK:
+            # The states of the parent's waiters are lost with the directory, a few dozen bytes each.
+            m.family.pi_lock = LIVE
+            m.family.pi = NULL
             m.family.epoch = epoch
     if status == OK and load_relaxed_u32(&m.epoch) != epoch:
         status = table_renew(&m.private)

@@ -1,29 +1,53 @@
-"""The PI operations. Words and states are in pi.pxd."""
+"""The PI operations. Words and locks are in pi.pxd."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.errno cimport EFAULT
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc
 
-from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, load_relaxed_u32
-from pyfutex._core.bucket cimport Bucket, Taken, bucket_append, bucket_find, bucket_take, bucket_unlock, first_waiter
-from pyfutex._core.family cimport CManager, is_stale, manager_renew, table_of
-from pyfutex._core.key cimport Key, key_hash
+from pyfutex._core.atomic cimport cas_u32, exchange_u32, load_acquire_u32, load_relaxed_u32, store_release_u64
+from pyfutex._core.bucket cimport (
+    bucket_append,
+    bucket_find,
+    bucket_take,
+    bucket_unlink,
+    bucket_unlock,
+    first_waiter,
+)
+from pyfutex._core.bucketlocks cimport lock_queued
+from pyfutex._core.family cimport is_stale, manager_renew, table_of
+from pyfutex._core.key cimport key_hash
+from pyfutex._core.pistate cimport (
+    PIDirectory,
+    PIState,
+    PIWait,
+    chain_leads_to,
+    LONGEST_CHAIN,
+    priority_lent,
+    state_add,
+    state_free,
+    state_held,
+    state_new,
+    state_of,
+    state_remove,
+    state_set_owner,
+    wait_blocked,
+    wait_of,
+)
 from pyfutex._core.status cimport (
+    ATTACHED,
     BUSY,
     CONTENDED,
-    DEADLOCK,
-    MISFIT,
-    Mode,
+    DETACHED,
     NO_MEMORY,
     NO_OWNER,
     NOT_OWNER,
-    OK,
     OWNER_CHANGED,
-    Status,
     TRY_AGAIN,
-    WAITING,
 )
 from pyfutex._core.table cimport Table, table_added, table_lock
-from pyfutex._core.waiter cimport PI, Waiter, make_location
-from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count
+from pyfutex._core.target cimport BY_MEMORY, CALLED, CTarget, Word, word_close, word_open, WRITE
+from pyfutex._core.waiter cimport make_location
+from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count, word_lock, word_unlock
 
 
 cdef enum:
@@ -32,35 +56,200 @@ cdef enum:
     PATIENCE = 64
 
 
-cdef Status acquire_locked(Waiter *w, Waiter *top, uint32_t *word, Owner asked, bint is_try) noexcept nogil:
-    """Requires: bucket lock held. OK, WAITING (w is to be queued), or why not; CONTENDED: out of patience."""
-    cdef uint32_t seen, owner
+# --- the directory --------------------------------------------------------------------------------------------------
+
+cdef Status directory_lock(CManager *m, Mode mode) noexcept nogil:
+    if word_lock(&m.family.pi_lock, 0, mode) != LOCK_TAKEN:
+        return CONTENDED
+    # As many states stay allocated as there ever were words with waiters at one time.
+    if m.family.pi == NULL:
+        m.family.pi = <PIDirectory *> calloc(1, sizeof(PIDirectory))
+    if m.family.pi != NULL and m.family.pi.free == NULL:
+        m.family.pi.free = <PIState *> calloc(1, sizeof(PIState))
+    if m.family.pi != NULL and m.family.pi.free != NULL:
+        return OK
+    directory_unlock(m)
+    return NO_MEMORY
+
+
+cdef void directory_unlock(CManager *m) noexcept nogil:
+    word_unlock(&m.family.pi_lock, 0)
+
+
+cdef Waiter *top_of(Waiter **link) noexcept nogil:
+    return NULL if link[0] == NULL else first_waiter(link[0])
+
+
+cdef Waiter *heir_of(Waiter **link) noexcept nogil:
+    """The first who is blocked on the word of a key, whoever else is queued there."""
+    cdef Waiter *w = link[0]
+    if w == NULL:
+        return NULL
+    while state_of(w) == NULL:
+        w = w.next
+        if w == link[0]:
+            return NULL
+    return w
+
+
+cdef void describe(const Waiter *top, TopWaiter *description) noexcept nogil:
+    # Requires: the bucket lock.
+    cdef PIState *state = state_of(top)
+    description.exists = top != NULL
+    description.is_blocked = state != NULL
+    description.tid = wait_of(top).tid if state != NULL else 0
+    description.owner = state.owner if state != NULL else 0
+
+
+cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *key, uint32_t owner) noexcept nogil:
+    cdef PIDirectory *d = m.family.pi
+    cdef PIWait *wait = wait_of(w)
+    cdef PIState *state = state_of(top)
+    cdef uint8_t lent
+    if state == NULL:
+        if top != NULL:
+            return MISFIT
+        if chain_leads_to(d, owner, wait.tid):
+            return DEADLOCK
+        state = state_new(d, m, key, owner)
+    elif chain_leads_to(d, state.owner, wait.tid):
+        return DEADLOCK
+    lent = priority_lent(d, wait.tid)
+    w.priority = lent if lent > wait.priority else wait.priority
+    state_add(d, state, wait)
+    if w.priority > state.top_priority:
+        state.top_priority = w.priority
+    return OK
+
+
+cdef void unblock_locked(PIDirectory *d, Waiter **link, PIWait *wait) noexcept nogil:
+    """Requires: both locks; the waiter has left the ring that `link` leads to."""
+    cdef PIState *state = wait.state
+    state_remove(d, wait)
+    if state.n_waiters == 0:
+        state_free(d, state)
+        return
+    state.top_priority = heir_of(link).priority
+
+
+cdef void lend_priority(CManager *m, Waiter *w) noexcept nogil:
+    cdef PIDirectory *d = m.family.pi
+    cdef PIState *state = wait_of(w).state
+    if state != NULL:
+        lend_from(d, state)
+
+
+cdef void lend_from(PIDirectory *d, PIState *state) noexcept nogil:
+    cdef PIWait *wait
+    cdef Waiter *w
+    cdef Waiter **link
+    cdef Bucket *b
+    cdef uint8_t priority
+    cdef int _step
+    for _step in range(LONGEST_CHAIN):
+        wait = wait_blocked(d, state.owner)
+        if wait == NULL:
+            return
+        w = wait.waiter
+        priority = priority_lent(d, wait.tid)
+        if wait.priority > priority:
+            priority = wait.priority
+        if w.priority == priority:
+            return
+        # A blocked waiter leaves with the PI lock held alone, so it is still there.
+        lock_queued(w, DETACHED, &b)
+        bucket_unlink(bucket_find(b, &w.key), w)
+        w.priority = priority
+        link = bucket_find(b, &w.key)
+        bucket_append(b, link, w, w.location)
+        state = wait.state
+        state.top_priority = heir_of(link).priority
+        bucket_unlock(b, 0)
+
+
+# --- acquiring ------------------------------------------------------------------------------------------------------
+
+cdef Status acquire_locked(uint32_t tid, const Waiter *top, uint32_t *word, Owner asked, bint is_try, bint more,
+                           uint32_t *owner) noexcept nogil:
+    cdef TopWaiter first
+    cdef uint32_t seen
+    cdef Status status
     cdef int _try
+    describe(top, &first)
     for _try in range(PATIENCE):
         seen = load_acquire_u32(word)
-        owner = seen & TID_MASK
-        if owner == w.tid:
-            return DEADLOCK
-        if top != NULL and top.kind != PI:
-            return MISFIT
-        if owner == 0:
-            # OWNER_DIED is the next owner's to see. WAITERS is told from the queue, not from the word: a word that
-            # lost it would be unlocked in user space, past those who wait.
-            if cas_u32(word, seen, w.tid | (seen & OWNER_DIED) | (WAITERS if top != NULL else 0)):
+        owner[0] = seen & TID_MASK
+        status = pi_judge(seen, tid, &first)
+        if status == OK:
+            # OWNER_DIED is the next owner's to see.
+            if cas_u32(word, seen, tid | (seen & OWNER_DIED) | (WAITERS if more else 0)):
                 return OK
             continue
-        if top == NULL and asked.tid != 0 and owner != asked.tid:
-            return OWNER_CHANGED
-        if not seen & WAITERS and not cas_u32(word, seen, seen | WAITERS):
-            continue
-        if top == NULL and asked.tid != 0 and not asked.is_alive:
-            return NO_OWNER
-        return BUSY if is_try else WAITING
+        if status == WAITING and not first.exists:
+            if asked.tid != 0 and owner[0] != asked.tid:
+                return OWNER_CHANGED
+            if not seen & WAITERS and not cas_u32(word, seen, seen | WAITERS):
+                continue
+            if asked.tid != 0 and not asked.is_alive:
+                return NO_OWNER
+        return BUSY if status == WAITING and is_try else status
     return CONTENDED
 
 
 cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *word, Owner asked, bint is_try,
                            Mode mode) noexcept nogil:
+    cdef Table *t = table_of(m, key)
+    cdef uint64_t hash
+    cdef Bucket *b
+    cdef Waiter **link
+    cdef Waiter *top
+    cdef uint32_t chain, owner
+    cdef bint is_new = False, has_directory = False
+    cdef Status status
+    if is_stale(m) and manager_renew(m) != OK:
+        return NO_MEMORY
+    hash = key_hash(key, &m.seed)
+    w.key = key[0]
+    w.epoch = m.epoch
+    w.manager = m
+    while True:
+        if table_lock(t, hash, ONE_KEY, mode, &b) != LOCK_TAKEN:
+            status = CONTENDED
+            break
+        link = bucket_find(b, key)
+        top = top_of(link)
+        status = acquire_locked(wait_of(w).tid, top, word, asked, is_try, False, &owner)
+        if status == WAITING and has_directory:
+            status = block_locked(m, w, top, key, owner)
+            if status == OK:
+                is_new = bucket_append(b, link, w, make_location(hash, t.number))
+                status = WAITING
+        elif status == WAITING:
+            # Now for the outer lock; the word may have a new owner when we are back.
+            bucket_unlock(b, ONE_KEY)
+            status = directory_lock(m, mode)
+            if status != OK:
+                return status
+            has_directory = True
+            if mode == ATTACHED and (wait_of(w).priority or priority_lent(m.family.pi, wait_of(w).tid)):
+                status = CONTENDED      # priority is lent detached
+                break
+            continue
+        chain = word_count(load_relaxed_u32(&b.word))
+        bucket_unlock(b, 0 if is_new else ONE_KEY)
+        if status == CONTENDED:
+            continue
+        if is_new:
+            table_added(t, hash, chain, mode)
+        if status == WAITING and w.priority:
+            lend_priority(m, w)
+        break
+    if has_directory:
+        directory_unlock(m)
+    return status
+
+
+cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t owner, Mode mode) noexcept nogil:
     cdef Table *t = table_of(m, key)
     cdef uint64_t hash
     cdef Bucket *b
@@ -74,24 +263,53 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *wor
     w.key = key[0]
     w.epoch = m.epoch
     w.manager = m
-    while True:
-        if table_lock(t, hash, ONE_KEY, mode, &b) != LOCK_TAKEN:
-            return CONTENDED
+    status = directory_lock(m, mode)
+    if status != OK:
+        return status
+    if mode == ATTACHED and (wait_of(w).priority or priority_lent(m.family.pi, wait_of(w).tid)):
+        status = CONTENDED
+    elif table_lock(t, hash, ONE_KEY, mode, &b) != LOCK_TAKEN:
+        status = CONTENDED
+    else:
         link = bucket_find(b, key)
-        status = acquire_locked(w, NULL if link[0] == NULL else first_waiter(link[0]), word, asked, is_try)
-        if status == WAITING:
+        status = block_locked(m, w, top_of(link), key, owner)
+        if status == OK:
             is_new = bucket_append(b, link, w, make_location(hash, t.number))
+            status = WAITING
         chain = word_count(load_relaxed_u32(&b.word))
         bucket_unlock(b, 0 if is_new else ONE_KEY)
         if is_new:
             table_added(t, hash, chain, mode)
-        if status != CONTENDED:
-            return status
+        if status == WAITING and w.priority:
+            lend_priority(m, w)
+    directory_unlock(m)
+    return status
 
 
-cdef Status release_locked(Waiter **link, uint32_t *word, uint32_t tid, Taken *taken, uint32_t *lowered) noexcept nogil:
-    """Requires: bucket lock held. As engine_unlock_pi; CONTENDED: out of patience."""
-    cdef Waiter *top = NULL if link[0] == NULL else first_waiter(link[0])
+# --- giving up ------------------------------------------------------------------------------------------------------
+
+cdef void hand_over(CManager *m, Waiter **link, Waiter *top, Taken *taken, uint32_t *lowered) noexcept nogil:
+    """Requires: both locks; `top` is blocked and first. It is taken, and its thread owns the word for the others."""
+    cdef PIDirectory *d = m.family.pi
+    cdef PIWait *wait = wait_of(top)
+    state_set_owner(d, wait.state, wait.tid)
+    if bucket_take(link, top, taken):
+        lowered[0] += ONE_KEY
+    unblock_locked(d, link, wait)
+
+
+cdef void give_up(CManager *m, Waiter **link, Waiter *top, int error, Taken *taken, uint32_t *lowered) noexcept nogil:
+    """Requires: as hand_over. The memory of its word is gone: it hears of that, and the others have the same owner."""
+    cdef PIWait *wait = wait_of(top)
+    wait.error = error
+    if bucket_take(link, top, taken):
+        lowered[0] += ONE_KEY
+    unblock_locked(m.family.pi, link, wait)
+
+
+cdef Status release_locked(Waiter *top, uint32_t *word, uint32_t tid) noexcept nogil:
+    """Requires: the bucket lock. Set the word free, or for `top`. As engine_unlock_pi; CONTENDED: out of patience."""
+    cdef PIState *state = state_of(top)
     cdef uint32_t seen
     cdef int tries
     for tries in range(PATIENCE):
@@ -100,12 +318,10 @@ cdef Status release_locked(Waiter **link, uint32_t *word, uint32_t tid, Taken *t
             return NOT_OWNER if tries == 0 else MISFIT
         if top == NULL:
             return OK if cas_u32(word, seen, 0) else TRY_AGAIN
-        if top.kind != PI:
+        if state == NULL or state.owner != tid:
             return MISFIT
         # WAITERS even for the last one, OWNER_DIED never: the new owner takes over from a living one.
-        if cas_u32(word, seen, WAITERS | top.tid):
-            if bucket_take(link, top, taken):
-                lowered[0] += ONE_KEY
+        if cas_u32(word, seen, WAITERS | wait_of(top).tid):
             return OK
     return CONTENDED
 
@@ -114,47 +330,146 @@ cdef Status engine_unlock_pi(CManager *m, const Key *key, uint32_t *word, uint32
                              Mode mode) noexcept nogil:
     cdef uint64_t hash
     cdef Bucket *b
+    cdef Waiter **link
+    cdef Waiter *top
     cdef uint32_t lowered = 0
+    cdef bint has_directory = False
     cdef Status status
     if is_stale(m) and manager_renew(m) != OK:
         return NO_MEMORY
     hash = key_hash(key, &m.seed)
     while True:
         if table_lock(table_of(m, key), hash, 0, mode, &b) != LOCK_TAKEN:
-            return CONTENDED
-        status = release_locked(bucket_find(b, key), word, tid, taken, &lowered)
+            status = CONTENDED
+            break
+        link = bucket_find(b, key)
+        top = top_of(link)
+        if top != NULL and not has_directory and load_acquire_u32(word) & TID_MASK == tid:
+            bucket_unlock(b, 0)
+            status = directory_lock(m, mode)
+            if status != OK:
+                return status
+            has_directory = True
+            continue
+        status = release_locked(top, word, tid)
+        if status == OK and top != NULL:
+            hand_over(m, link, top, taken, &lowered)
         bucket_unlock(b, lowered)
         if status != CONTENDED:
-            return status
+            break
+    if has_directory:
+        directory_unlock(m)
+    return status
+
+
+cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil:
+    cdef CManager *m = <CManager *> w.manager
+    cdef PIState *state
+    cdef Waiter **link
+    cdef Bucket *b
+    cdef Status status
+    cdef bint is_gone, is_owned
+    if word_lock(&m.family.pi_lock, 0, mode) != LOCK_TAKEN:
+        return CONTENDED
+    if mode == ATTACHED and w.priority:
+        status = CONTENDED      # priority that it lends is taken back detached
+    else:
+        status = lock_queued(w, mode, &b)
+    if status == OK:
+        link = bucket_find(b, &w.key)
+        is_gone = bucket_unlink(link, w)
+        store_release_u64(&w.location, 0)
+        state = wait_of(w).state
+        is_owned = state != NULL and state.n_waiters > 1
+        if state != NULL:
+            unblock_locked(m.family.pi, link, wait_of(w))
+        bucket_unlock(b, ONE_KEY if is_gone else 0)
+        if w.priority and is_owned:
+            lend_from(m.family.pi, state)
+    directory_unlock(m)
+    return status
+
+
+# --- when an owner dies ---------------------------------------------------------------------------------------------
+
+cdef bint bequeath(Waiter *top, uint32_t *word_value) noexcept nogil:
+    """Write the heir into its word. Whether there is a word to write to."""
+    cdef PIWait *wait = wait_of(top)
+    cdef Word word
+    if word_open(<const CTarget *> wait.target, wait.addr, 2, BY_MEMORY, WRITE, &word) != OK:
+        return False
+    exchange_u32(<uint32_t *> word.host, word_value[0])
+    word_close(&word)
+    return True
+
+
+cdef Status engine_inherit(CManager *m, uint32_t tid, Taken *taken, Heir *heir) noexcept nogil:
+    cdef PIState *state
+    cdef Waiter **link
+    cdef Waiter *top
+    cdef Bucket *b
+    cdef uint32_t lowered = 0, value
+    cdef Status status
+    if is_stale(m) and manager_renew(m) != OK:
+        return NO_MEMORY
+    status = directory_lock(m, DETACHED)
+    if status != OK:
+        return status
+    state = state_held(m.family.pi, tid)
+    if state == NULL:
+        directory_unlock(m)
+        return NO_OWNER
+    heir.key = state.key
+    table_lock(table_of(<CManager *> state.manager, &heir.key), key_hash(&heir.key, &m.seed), 0, DETACHED, &b)
+    link = bucket_find(b, &heir.key)
+    top = heir_of(link)
+    heir.target = wait_of(top).target
+    heir.addr = wait_of(top).addr
+    heir.tid = wait_of(top).tid
+    if (<const CTarget *> heir.target).kind == CALLED:
+        status = WAITING
+    else:
+        value = heir.tid | WAITERS | OWNER_DIED
+        if not bequeath(top, &value):
+            give_up(m, link, top, EFAULT, taken, &lowered)
+            status = TRY_AGAIN
+        else:
+            hand_over(m, link, top, taken, &lowered)
+    bucket_unlock(b, lowered)
+    directory_unlock(m)
+    return status
 
 
 cdef Status engine_top_waiter(CManager *m, const Key *key, TopWaiter *top, Mode mode) noexcept nogil:
     cdef Bucket *b
-    cdef Waiter **link
-    cdef Waiter *w
     if is_stale(m) and manager_renew(m) != OK:
         return NO_MEMORY
     if table_lock(table_of(m, key), key_hash(key, &m.seed), 0, mode, &b) != LOCK_TAKEN:
         return CONTENDED
-    link = bucket_find(b, key)
-    w = NULL if link[0] == NULL else first_waiter(link[0])
-    top.exists = w != NULL
-    top.is_pi = top.exists and w.kind == PI
-    top.tid = w.tid if top.exists else 0
+    describe(top_of(bucket_find(b, key)), top)
     bucket_unlock(b, 0)
     return OK
 
 
-cdef Status engine_take_top(CManager *m, const Key *key, uint32_t tid, Taken *taken, Mode mode) noexcept nogil:
+cdef Status engine_succeed(CManager *m, const Key *key, uint32_t owner, uint32_t tid, int error, Taken *taken,
+                           Mode mode) noexcept nogil:
     cdef Bucket *b
     cdef Waiter **link
-    cdef Waiter *w
+    cdef Waiter *top
     cdef uint32_t lowered = 0
+    cdef Status status = directory_lock(m, mode)
+    if status != OK:
+        return status
     if table_lock(table_of(m, key), key_hash(key, &m.seed), 0, mode, &b) != LOCK_TAKEN:
-        return CONTENDED
-    link = bucket_find(b, key)
-    w = NULL if link[0] == NULL else first_waiter(link[0])
-    if w != NULL and w.kind == PI and w.tid == tid and bucket_take(link, w, taken):
-        lowered = ONE_KEY
-    bucket_unlock(b, lowered)
-    return OK
+        status = CONTENDED
+    else:
+        link = bucket_find(b, key)
+        top = heir_of(link)
+        if top != NULL and state_of(top).owner == owner and wait_of(top).tid == tid:
+            if error:
+                give_up(m, link, top, error, taken, &lowered)
+            else:
+                hand_over(m, link, top, taken, &lowered)
+        bucket_unlock(b, lowered)
+    directory_unlock(m)
+    return status

@@ -22,8 +22,9 @@ from pyfutex._core.parker cimport MARKED, Parker, UNMARKED, WITHDRAWN, unpark
 
 cdef enum WaiterKind:
     PLAIN = 0
-    PI = 1              # queued by lock_pi; only unlock_pi may take it
-    PLACEHOLDER = 2     # holds a place in the queue while cmp_requeue asks a Python target; nobody takes it
+    PLACEHOLDER = 1     # holds a place in the queue while a requeue asks a Python target; nobody takes it
+    PI = 2              # queued by lock_pi; only unlock_pi and the death of the owner take it
+    REQUEUE_PI = 3      # queued by wait_requeue_pi; only cmp_requeue_pi moves it, or takes it
 
 
 cdef enum Notify:
@@ -52,28 +53,29 @@ cdef struct Waiter:
     uint8_t kind        # WaiterKind
     uint8_t notify      # Notify
     uint8_t is_slept_on  # OBJECT: it stands for a thread that sleeps in a call, and is not handed out. Set once
-    uint8_t spare
+    uint8_t priority    # 0: normal, first come first served; 1 to 99: real time, the higher first
     void *manager       # the CManager through which it was queued; it outlives the waiter
     void *owner         # OBJECT: the Python Waiter
     void *queue         # OBJECT: the Completions that hears of it, or NULL
-    uint32_t tid        # PI: who gets the lock
+    void *part          # what belongs to its kind. PI, REQUEUE_PI: its PIWait
     int32_t fd          # OBJECT: an eventfd to be written before the mark, or -1
     uint32_t epoch      # fork epoch in which it was queued
     uint32_t phase      # atomic. Phase
     uint32_t undrained  # atomic. 1 from before the mark until it is out of its completion queue, which uses `next`
 
 
-cdef inline void waiter_init(Waiter *w, WaiterKind kind, Notify notify, uint32_t bitset, uint32_t tid) noexcept nogil:
+cdef inline void waiter_init(Waiter *w, WaiterKind kind, Notify notify, uint32_t bitset, uint8_t priority) noexcept nogil:
     w.location = 0
     w.mark = UNMARKED
     w.bitset = bitset
     w.kind = kind
     w.notify = notify
     w.is_slept_on = 0
-    w.tid = tid
+    w.priority = priority
     w.manager = NULL
     w.owner = NULL
     w.queue = NULL
+    w.part = NULL
     w.fd = -1
     w.phase = IDLE
     w.undrained = 0

@@ -1,0 +1,97 @@
+"""Owners and waits of a family. What they are for is in pistate.pxd."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+
+cdef void state_hold(PIDirectory *d, PIState *state, uint32_t owner) noexcept nogil:
+    cdef PIState **link = &d.held[owner % THREAD_CHAINS]
+    state.owner = owner
+    state.next = link[0]
+    state.link = link
+    if state.next != NULL:
+        state.next.link = &state.next
+    link[0] = state
+
+
+cdef void state_let_go(PIState *state) noexcept nogil:
+    state.link[0] = state.next
+    if state.next != NULL:
+        state.next.link = state.link
+
+
+cdef PIState *state_new(PIDirectory *d, void *manager, const Key *key, uint32_t owner) noexcept nogil:
+    cdef PIState *state = d.free
+    d.free = state.next
+    state.key = key[0]
+    state.manager = manager
+    state.n_waiters = 0
+    state.top_priority = 0
+    state_hold(d, state, owner)
+    return state
+
+
+cdef void state_free(PIDirectory *d, PIState *state) noexcept nogil:
+    state_let_go(state)
+    state.next = d.free
+    d.free = state
+
+
+cdef void state_set_owner(PIDirectory *d, PIState *state, uint32_t owner) noexcept nogil:
+    state_let_go(state)
+    state_hold(d, state, owner)
+
+
+cdef void state_add(PIDirectory *d, PIState *state, PIWait *wait) noexcept nogil:
+    cdef PIWait **link = &d.blocked[wait.tid % THREAD_CHAINS]
+    state.n_waiters += 1
+    wait.state = state
+    wait.next = link[0]
+    wait.link = link
+    if wait.next != NULL:
+        wait.next.link = &wait.next
+    link[0] = wait
+
+
+cdef void state_remove(PIDirectory *d, PIWait *wait) noexcept nogil:
+    wait.state.n_waiters -= 1
+    wait.state = NULL
+    wait.link[0] = wait.next
+    if wait.next != NULL:
+        wait.next.link = wait.link
+
+
+cdef PIState *state_held(PIDirectory *d, uint32_t tid) noexcept nogil:
+    cdef PIState *state = d.held[tid % THREAD_CHAINS]
+    while state != NULL and state.owner != tid:
+        state = state.next
+    return state
+
+
+cdef PIWait *wait_blocked(PIDirectory *d, uint32_t tid) noexcept nogil:
+    cdef PIWait *wait = d.blocked[tid % THREAD_CHAINS]
+    while wait != NULL and wait.tid != tid:
+        wait = wait.next
+    return wait
+
+
+cdef bint chain_leads_to(PIDirectory *d, uint32_t owner, uint32_t tid) noexcept nogil:
+    cdef PIWait *wait
+    cdef int _step
+    for _step in range(LONGEST_CHAIN):
+        if owner == tid:
+            return True
+        wait = wait_blocked(d, owner)
+        if wait == NULL:
+            return False
+        owner = wait.state.owner
+    return True
+
+
+cdef uint8_t priority_lent(PIDirectory *d, uint32_t tid) noexcept nogil:
+    cdef PIState *state = d.held[tid % THREAD_CHAINS]
+    cdef uint8_t highest = 0
+    while state != NULL:
+        if state.owner == tid and state.top_priority > highest:
+            highest = state.top_priority
+        state = state.next
+    return highest
