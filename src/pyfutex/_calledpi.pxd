@@ -31,3 +31,6 @@ cdef bint called_inherit(CManager *m, uint32_t tid, Heir *heir, Taken *taken) ex
 
 # The target's PI mutex; to be let go with pi_leave.
 cdef int enter_pi(Target mem) except -1
+
+# To be called before somebody is queued for a PI word of `mem`, so that called_inherit finds it.
+cdef int remember_target(Target mem) except -1

@@ -39,6 +39,11 @@ from weakref import WeakValueDictionary
 cdef object TARGETS = WeakValueDictionary()
 
 
+cdef int remember_target(Target mem) except -1:
+    TARGETS[<uint64_t> &mem.c] = mem
+    return 0
+
+
 cdef int enter_pi(Target mem) except -1:
     if pi_is_mine(&mem.pi):
         raise RuntimeError("a PI operation on a target was called from that target's own PI operation")
@@ -91,8 +96,8 @@ cdef Status called_acquire(CManager *m, Target mem, object addr, const CKey *key
 cdef Status queue_behind(object manager, CManager *m, Waiter w, Target mem, uint64_t addr, const CKey *key, uint32_t tid,
                          uint8_t priority, uint32_t owner) except? <Status> 255:
     cdef Status status
+    remember_target(mem)
     waiter_claim_pi(w, manager, mem, PI, tid, priority, addr)
-    TARGETS[<uint64_t> &mem.c] = mem
     status = engine_queue_pi(m, &w.c, key, owner, ATTACHED)
     if status == CONTENDED:
         with nogil:

@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t
 
 from pyfutex._arguments cimport as_address
 from pyfutex._blocking cimport sleep_on, sleeper
-from pyfutex._calledpi cimport called_acquire, enter_pi
+from pyfutex._calledpi cimport called_acquire, enter_pi, remember_target
 from pyfutex._calledtarget cimport called_load, called_queue, hold_place, leave_place
 from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.engine cimport engine_prepare, engine_sleep
@@ -86,6 +86,8 @@ cdef Status prepare_requeue_pi(object manager, CManager *m, Waiter w, Target mem
         return status
     if as_address(addr2, &a2):
         return FAULT
+    if is_called(mem2):
+        remember_target(mem2)
     waiter_claim_pi(w, manager, mem2, REQUEUE_PI, tid, priority, a2)
     wait_of(&w.c).target_key = key2
     if is_called(mem):

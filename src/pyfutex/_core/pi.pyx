@@ -133,13 +133,10 @@ cdef void unblock_locked(PIDirectory *d, Waiter **link, PIWait *wait) noexcept n
 
 
 cdef void lend_priority(CManager *m, Waiter *w) noexcept nogil:
-    cdef PIDirectory *d = m.family.pi
-    cdef PIState *state = wait_of(w).state
-    if state != NULL:
-        lend_from(d, state)
+    lend_to(m.family.pi, wait_of(w).state.owner)
 
 
-cdef void lend_from(PIDirectory *d, PIState *state) noexcept nogil:
+cdef void lend_to(PIDirectory *d, uint32_t owner) noexcept nogil:
     cdef PIWait *wait
     cdef Waiter *w
     cdef Waiter **link
@@ -147,7 +144,7 @@ cdef void lend_from(PIDirectory *d, PIState *state) noexcept nogil:
     cdef uint8_t priority
     cdef int _step
     for _step in range(LONGEST_CHAIN):
-        wait = wait_blocked(d, state.owner)
+        wait = wait_blocked(d, owner)
         if wait == NULL:
             return
         w = wait.waiter
@@ -162,8 +159,8 @@ cdef void lend_from(PIDirectory *d, PIState *state) noexcept nogil:
         w.priority = priority
         link = bucket_find(b, &w.key)
         bucket_append(b, link, w, w.location)
-        state = wait.state
-        state.top_priority = heir_of(link).priority
+        wait.state.top_priority = heir_of(link).priority
+        owner = wait.state.owner
         bucket_unlock(b, 0)
 
 
@@ -364,11 +361,12 @@ cdef Status engine_unlock_pi(CManager *m, const Key *key, uint32_t *word, uint32
 
 cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil:
     cdef CManager *m = <CManager *> w.manager
-    cdef PIState *state
+    cdef PIWait *wait = wait_of(w)
     cdef Waiter **link
     cdef Bucket *b
+    cdef uint32_t owner = 0
     cdef Status status
-    cdef bint is_gone, is_owned
+    cdef bint is_gone
     if word_lock(&m.family.pi_lock, 0, mode) != LOCK_TAKEN:
         return CONTENDED
     if mode == ATTACHED and w.priority:
@@ -379,13 +377,12 @@ cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil:
         link = bucket_find(b, &w.key)
         is_gone = bucket_unlink(link, w)
         store_release_u64(&w.location, 0)
-        state = wait_of(w).state
-        is_owned = state != NULL and state.n_waiters > 1
-        if state != NULL:
-            unblock_locked(m.family.pi, link, wait_of(w))
+        if wait.state != NULL:
+            owner = wait.state.owner
+            unblock_locked(m.family.pi, link, wait)
         bucket_unlock(b, ONE_KEY if is_gone else 0)
-        if w.priority and is_owned:
-            lend_from(m.family.pi, state)
+        if owner and w.priority:
+            lend_to(m.family.pi, owner)
     directory_unlock(m)
     return status
 
