@@ -26,6 +26,8 @@ UNLOCK_PI: Final = 7
 TRYLOCK_PI: Final = 8
 WAIT_BITSET: Final = 9
 WAKE_BITSET: Final = 10
+WAIT_REQUEUE_PI: Final = 11
+CMP_REQUEUE_PI: Final = 12
 PRIVATE: Final = 128
 
 WAITERS: Final = 0x8000_0000
@@ -118,6 +120,20 @@ def trylock_pi(uaddr: int, *, private: bool = True) -> int:
 def unlock_pi(uaddr: int, *, private: bool = True) -> int:
     """FUTEX_UNLOCK_PI as the calling thread."""
     return futex(uaddr, UNLOCK_PI | (PRIVATE if private else 0))
+
+
+def wait_requeue_pi(
+    uaddr: int, uaddr2: int, val: int, timeout: float | None = None, *, private: bool = True
+) -> int:
+    """FUTEX_WAIT_REQUEUE_PI as the calling thread; `timeout` is relative."""
+    limit = None if timeout is None else Timespec.of(time.monotonic() + timeout)
+    flag = PRIVATE if private else 0
+    return futex(uaddr, WAIT_REQUEUE_PI | flag, val, ctypes.addressof(limit) if limit else 0, uaddr2)
+
+
+def cmp_requeue_pi(uaddr: int, uaddr2: int, val: int, n_requeue: int, *, private: bool = True) -> int:
+    """FUTEX_CMP_REQUEUE_PI: woken plus requeued, -EAGAIN if the word differs."""
+    return futex(uaddr, CMP_REQUEUE_PI | (PRIVATE if private else 0), 1, n_requeue, uaddr2, val)
 
 
 def asleep(tid: int, uaddr: int) -> bool:

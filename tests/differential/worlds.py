@@ -164,6 +164,18 @@ class World(ABC):
     def unlock_pi(self, name: str, addr: int) -> int: ...
 
     @abstractmethod
+    def wait_requeue_pi(
+        self, name: str, addr: int, addr2: int, val: int, timeout: float | None = None
+    ) -> int | str: ...
+
+    @abstractmethod
+    def cmp_requeue_pi(self, addr: int, addr2: int, val: int, n_requeue: int) -> int: ...
+
+    @abstractmethod
+    def die(self, name: str) -> None:
+        """End the agent called `name`, whatever it holds."""
+
+    @abstractmethod
     def ended(self) -> dict[str, int]:
         """The blocked calls that have ended since the last question, by name, with their results."""
 
@@ -195,6 +207,10 @@ class ThreadedWorld(World):
     @abstractmethod
     def settled(self) -> bool:
         """Tell whether every blocked agent has ended or is asleep."""
+
+    def die(self, name: str) -> None:
+        self.agents[name].dismiss()
+        self.agents[name].join()
 
     def begin(self, name: str, addr: int, job: Callable[[], int], timeout: float | None = None) -> int | str:
         """Start a call that may block: BLOCKED once its agent sleeps; with a time limit, wait for the end of it."""
@@ -283,6 +299,15 @@ class KernelWorld(ThreadedWorld):
     def unlock_pi(self, name: str, addr: int) -> int:
         return int(self.agent(name).do(lambda: kernel.unlock_pi(self.base + addr)))
 
+    def wait_requeue_pi(
+        self, name: str, addr: int, addr2: int, val: int, timeout: float | None = None
+    ) -> int | str:
+        uaddr, uaddr2 = self.base + addr, self.base + addr2
+        return self.begin(name, uaddr, lambda: kernel.wait_requeue_pi(uaddr, uaddr2, val, timeout), timeout)
+
+    def cmp_requeue_pi(self, addr: int, addr2: int, val: int, n_requeue: int) -> int:
+        return kernel.cmp_requeue_pi(self.base + addr, self.base + addr2, val, n_requeue)
+
     def close(self) -> None:
         for agent in self.blocked.values():
             for private in (True, False):
@@ -324,6 +349,13 @@ class ManagerCalls(World):
         return answer(
             lambda: self.manager.wake_op(self.memory, addr, addr2, op, n_wake, n_wake2, private=private)
         )
+
+    def cmp_requeue_pi(self, addr: int, addr2: int, val: int, n_requeue: int) -> int:
+        def call() -> object:
+            result = self.manager.cmp_requeue_pi(self.memory, addr, addr2, val, n_requeue, private=True)
+            return -EAGAIN if result is None else result
+
+        return answer(call)
 
     def _trylock(self, addr: int, tid: int | None) -> int:
         return answer(
@@ -371,6 +403,16 @@ class SleepingWorld(ManagerCalls, ThreadedWorld):
 
     def unlock_pi(self, name: str, addr: int) -> int:
         return int(self.agent(name).do(lambda: self._unlock(addr, None)))
+
+    def wait_requeue_pi(
+        self, name: str, addr: int, addr2: int, val: int, timeout: float | None = None
+    ) -> int | str:
+        call = lambda: self.manager.wait_requeue_pi(self.memory, addr, addr2, val, timeout, private=True)  # noqa: E731
+        return self.begin(name, addr, lambda: answer(call), timeout)
+
+    def die(self, name: str) -> None:
+        super().die(name)
+        self.manager.owner_exit(self.tid(name))
 
     def close(self) -> None:
         for addr in {agent.uaddr for agent in self.blocked.values()}:
@@ -435,6 +477,24 @@ class PreparedWorld(ManagerCalls):
 
     def unlock_pi(self, name: str, addr: int) -> int:
         return self._unlock(addr, self.tid(name))
+
+    def wait_requeue_pi(
+        self, name: str, addr: int, addr2: int, val: int, timeout: float | None = None
+    ) -> int | str:
+        waiter = pyfutex.Waiter()
+        result = self.manager.wait_requeue_pi_prepare(
+            waiter, self.memory, addr, addr2, val, tid=self.tid(name), private=True
+        )
+        if result is not None:
+            return result
+        if timeout is None:
+            self.blocked[name] = waiter
+            return BLOCKED
+        waiter.wait(timeout)
+        return -ETIMEDOUT if waiter.cancel() else 0
+
+    def die(self, name: str) -> None:
+        self.manager.owner_exit(self.tid(name))
 
     def ended(self) -> dict[str, int]:
         ended = {name: waiter.result for name, waiter in self.blocked.items() if waiter.result is not None}
