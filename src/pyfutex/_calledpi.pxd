@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from pyfutex._core.bucket cimport Taken
 from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey
-from pyfutex._core.pi cimport Heir
+from pyfutex._core.pi cimport Heir, Owner
 from pyfutex._core.status cimport Status
 from pyfutex.target cimport Target
 from pyfutex.waiter cimport Waiter
@@ -20,10 +20,10 @@ cdef Status called_lock_pi(object manager, CManager *m, Waiter w, Target mem, ob
 cdef Status called_unlock_pi(CManager *m, Target mem, object addr, const CKey *key, uint32_t tid,
                              Taken *taken) except? <Status> 255
 
-# Acquire the word for `tid`, the first of those who shall be requeued to it, or find its owner: OK, WAITING (then `owner` is
-# the owner), DEADLOCK, MISFIT, NO_OWNER. `more`: set WAITERS though the word is free. Requires: enter_pi.
+# Acquire the word for `tid`, or find its owner: OK, WAITING (then `owner` is the owner, and `asked` what was asked about
+# it), DEADLOCK, MISFIT, NO_OWNER. `more`: set WAITERS though the word is free. Requires: enter_pi.
 cdef Status called_acquire(CManager *m, Target mem, object addr, const CKey *key, uint32_t tid, bint more,
-                           object owner_alive, uint32_t *owner) except? <Status> 255
+                           object owner_alive, uint32_t *owner, Owner *asked) except? <Status> 255
 
 # Finish what engine_inherit began with a target of Python's: the heir of `tid` gets its word. Whether it did; False: it is
 # not there any more, look again.

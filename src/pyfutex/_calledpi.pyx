@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 
 from pyfutex._arguments cimport as_address
 from pyfutex._calledtarget cimport called_cas, called_load, called_swap
+from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.pi cimport (
     OWNER_DIED,
     TID_MASK,
@@ -26,6 +27,7 @@ from pyfutex._core.status cimport (
     NO_OWNER,
     NOT_OWNER,
     OK,
+    OWNER_CHANGED,
     TRY_AGAIN,
     WAITING,
 )
@@ -71,11 +73,13 @@ cdef Status succeed(CManager *m, const CKey *key, uint32_t owner, uint32_t tid, 
 
 
 cdef Status called_acquire(CManager *m, Target mem, object addr, const CKey *key, uint32_t tid, bint more,
-                           object owner_alive, uint32_t *owner) except? <Status> 255:
+                           object owner_alive, uint32_t *owner, Owner *asked) except? <Status> 255:
     cdef uint32_t seen
     cdef TopWaiter top
     cdef Status status
     while True:
+        asked.tid = 0
+        asked.deaths = load_acquire_u32(&m.family.deaths)
         seen = called_load(mem, addr)
         owner[0] = seen & TID_MASK
         status = top_waiter(m, key, &top)
@@ -88,20 +92,23 @@ cdef Status called_acquire(CManager *m, Target mem, object addr, const CKey *key
         if status == WAITING and not top.exists:
             if not seen & WAITERS and called_cas(mem, addr, seen, seen | WAITERS) != seen:
                 continue
-            if owner_alive is not None and not owner_alive(owner[0]):
-                return NO_OWNER
+            if owner_alive is not None:
+                asked.tid = owner[0]
+                asked.is_alive = bool(owner_alive(owner[0]))
+                if not asked.is_alive:
+                    return NO_OWNER
         return status
 
 
 cdef Status queue_behind(object manager, CManager *m, Waiter w, Target mem, uint64_t addr, const CKey *key, uint32_t tid,
-                         uint8_t priority, uint32_t owner) except? <Status> 255:
+                         uint8_t priority, uint32_t owner, Owner asked) except? <Status> 255:
     cdef Status status
     remember_target(mem)
     waiter_claim_pi(w, manager, mem, PI, tid, priority, addr)
-    status = engine_queue_pi(m, &w.c, key, owner, ATTACHED)
+    status = engine_queue_pi(m, &w.c, key, owner, asked, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = engine_queue_pi(m, &w.c, key, owner, DETACHED)
+            status = engine_queue_pi(m, &w.c, key, owner, asked, DETACHED)
     if status != WAITING:
         waiter_refuse(w)
     return status
@@ -110,6 +117,7 @@ cdef Status queue_behind(object manager, CManager *m, Waiter w, Target mem, uint
 cdef Status called_lock_pi(object manager, CManager *m, Waiter w, Target mem, object addr, const CKey *key, uint32_t tid,
                            uint8_t priority, object owner_alive) except? <Status> 255:
     cdef uint32_t owner
+    cdef Owner asked
     cdef uint64_t a
     cdef Status status
     if as_address(addr, &a):
@@ -118,10 +126,15 @@ cdef Status called_lock_pi(object manager, CManager *m, Waiter w, Target mem, ob
         waiter_check(w)     # before the word is touched; queueing it claims it
     enter_pi(mem)
     try:
-        status = called_acquire(m, mem, addr, key, tid, False, owner_alive, &owner)
-        if status != WAITING:
-            return status
-        return BUSY if w is None else queue_behind(manager, m, w, mem, a, key, tid, priority, owner)
+        while True:
+            status = called_acquire(m, mem, addr, key, tid, False, owner_alive, &owner, &asked)
+            if status != WAITING:
+                return status
+            if w is None:
+                return BUSY
+            status = queue_behind(manager, m, w, mem, a, key, tid, priority, owner, asked)
+            if status != OWNER_CHANGED:
+                return status
     finally:
         pi_leave(&mem.pi)
 

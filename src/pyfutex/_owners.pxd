@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
+from pyfutex._core.family cimport CManager
 from pyfutex._core.pi cimport Owner
 from pyfutex.target cimport Target
 
@@ -14,4 +15,5 @@ cdef int convert_priority(object priority) except -1
 
 # Ask `owner_alive` about the owner of the word, unless that is nobody or `tid` itself. Holds no lock: the answer may be
 # about somebody who is not the owner any more, which the engine then says.
-cdef int ask_for_owner(Target mem, object addr, int sharing, uint32_t tid, object owner_alive, Owner *owner) except -1
+cdef int ask_for_owner(CManager *m, Target mem, object addr, int sharing, uint32_t tid, object owner_alive,
+                       Owner *owner) except -1

@@ -35,11 +35,13 @@ cdef int convert_priority(object priority) except -1:
     return <int> number
 
 
-cdef int ask_for_owner(Target mem, object addr, int sharing, uint32_t tid, object owner_alive, Owner *owner) except -1:
+cdef int ask_for_owner(CManager *m, Target mem, object addr, int sharing, uint32_t tid, object owner_alive,
+                       Owner *owner) except -1:
     cdef Word word
     cdef uint32_t seen
     owner.tid = 0
     owner.is_alive = True
+    owner.deaths = load_acquire_u32(&m.family.deaths)
     if open_word(mem, addr, sharing, READ, &word) != OK:
         return 0    # the operation itself says what is wrong
     seen = load_acquire_u32(<uint32_t *> word.host) & TID_MASK

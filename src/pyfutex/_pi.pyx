@@ -47,7 +47,7 @@ cdef Status acquire(CManager *m, CWaiter *c, Target mem, object addr, uint32_t t
     while True:
         owner.tid = 0
         if owner_alive is not None:
-            ask_for_owner(mem, addr, sharing, tid, owner_alive, &owner)
+            ask_for_owner(m, mem, addr, sharing, tid, owner_alive, &owner)
         status = open_word(mem, addr, sharing, WRITE, &word)
         if status != OK:
             return status
@@ -138,7 +138,7 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
             raise_status(status)
         owner.tid = 0
         if owner_alive is not None:
-            ask_for_owner(mem, addr, sharing, tid, owner_alive, &owner)
+            ask_for_owner(m, mem, addr, sharing, tid, owner_alive, &owner)
         status = open_word(mem, addr, sharing, WRITE, &word)
         if status != OK:
             raise_status(status)

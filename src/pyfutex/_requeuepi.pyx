@@ -183,7 +183,7 @@ cdef Status requeue_native(CManager *m, Target mem, object addr, Target mem2, ob
         lock.asked.tid = 0
         if owner_alive is not None:
             # Whose liveness matters is who has the word when its first waiter comes; nobody has an id of 0.
-            ask_for_owner(mem2, addr2, sharing, 0, owner_alive, &lock.asked)
+            ask_for_owner(m, mem2, addr2, sharing, 0, owner_alive, &lock.asked)
         # No Python code may run from here to word_close.
         status = word_open(&mem.c, a, LOG2_SIZE_U32, <Sharing> sharing, READ, &word)
         if status != OK:
@@ -213,30 +213,33 @@ cdef Status requeue_called(CManager *m, Target mem, object addr, const CKey *key
     cdef Status status
     condition.word = NULL
     condition.before = placeholder
-    lock.word = NULL
-    lock.asked.tid = 0
-    word2.readers = NULL
-    if is_called(mem2):
-        status = engine_top_requeuer(m, key, key2, &lock.tid, ATTACHED)
-        if status == CONTENDED:
-            with nogil:
-                status = engine_top_requeuer(m, key, key2, &lock.tid, DETACHED)
-        if status != OK or lock.tid == 0:
+    while True:
+        lock.word = NULL
+        lock.asked.tid = 0
+        word2.readers = NULL
+        if is_called(mem2):
+            status = engine_top_requeuer(m, key, key2, &lock.tid, ATTACHED)
+            if status == CONTENDED:
+                with nogil:
+                    status = engine_top_requeuer(m, key, key2, &lock.tid, DETACHED)
+            if status != OK or lock.tid == 0:
+                return status
+            lock.found = called_acquire(m, mem2, addr2, key2, lock.tid, n_requeue != 0, owner_alive, &lock.owner,
+                                        &lock.asked)
+            if lock.found != OK and lock.found != WAITING:
+                return lock.found
+        else:
+            if owner_alive is not None:
+                ask_for_owner(m, mem2, addr2, sharing, 0, owner_alive, &lock.asked)
+            status = open_word(mem2, addr2, sharing, WRITE, &word2)
+            if status != OK:
+                return status
+            lock.word = <uint32_t *> word2.host
+        with nogil:
+            status = engine_requeue_pi(m, key, key2, &condition, &lock, n_requeue, taken, requeued)
+        word_close(&word2)
+        if status != OWNER_CHANGED:
             return status
-        lock.found = called_acquire(m, mem2, addr2, key2, lock.tid, n_requeue != 0, owner_alive, &lock.owner)
-        if lock.found != OK and lock.found != WAITING:
-            return lock.found
-    else:
-        if owner_alive is not None:
-            ask_for_owner(mem2, addr2, sharing, 0, owner_alive, &lock.asked)
-        status = open_word(mem2, addr2, sharing, WRITE, &word2)
-        if status != OK:
-            return status
-        lock.word = <uint32_t *> word2.host
-    with nogil:
-        status = engine_requeue_pi(m, key, key2, &condition, &lock, n_requeue, taken, requeued)
-    word_close(&word2)
-    return status
 
 
 cdef Status requeue_pi_words(CManager *m, Target mem, object addr, Target mem2, object addr2, uint32_t val,

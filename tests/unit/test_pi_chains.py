@@ -196,6 +196,34 @@ def test_owner_exit_of_a_stranger(manager, words, lock):
         manager.owner_exit(None)
 
 
+@pytest.mark.parametrize("call", ["lock_pi_prepare", "lock_pi", "cmp_requeue_pi"])
+def test_owner_that_dies_right_after_it_was_said_to_live(words, call):
+    """The answer is out of date when it arrives: whoever queued on it would wait for ever."""
+    alive = {9}
+
+    def owner_alive(tid):
+        answer = tid in alive
+        if answer:
+            alive.discard(tid)
+            assert manager.owner_exit(tid) == 0
+        return answer
+
+    manager = Manager(owner_alive=owner_alive)
+    words.store(A, 9)
+    if call == "lock_pi_prepare":
+        assert manager.lock_pi_prepare(Waiter(), words, A, tid=1) == -errno.ESRCH
+    elif call == "lock_pi":
+        with oserror(errno.ESRCH):
+            manager.lock_pi(words, A, tid=1)
+    else:
+        w = Waiter()
+        assert manager.wait_requeue_pi_prepare(w, words, B, A, 0, tid=1) is None
+        with oserror(errno.ESRCH):
+            manager.cmp_requeue_pi(words, B, A, 0)
+        assert w.cancel()
+    assert len(manager) == 0
+
+
 def test_heir_of_memory_that_is_gone_hears_of_a_fault(manager):
     space = AddressSpace()
     space.map(0x1000, bytearray(4096))

@@ -19,6 +19,7 @@ cdef struct Family:
     uint32_t n_alive        # registry lock
     uint32_t epoch          # registry lock. Fork epoch in which `shared` was set up
     uint32_t pi_lock        # a word lock that is always LIVE, outside every bucket lock
+    uint32_t deaths         # atomic, written under pi_lock. How often the words of a dead owner have been looked for in vain
     PIDirectory *pi         # pi_lock. NULL until a PI word had a waiter
     CManager *members       # registry lock. All that ever were, linked through CManager.sibling
 

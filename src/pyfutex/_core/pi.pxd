@@ -37,6 +37,8 @@ cdef struct Owner:
     # What the caller found out about the owner of the word before it came here, without any lock.
     uint32_t tid        # 0: it did not ask
     bint is_alive
+    uint32_t deaths     # Family.deaths before it asked. Whoever becomes the first waiter of an owner that was asked about
+                        #   must find the same: else it may have died since, and nobody would look for its words again
 
 
 cdef struct TopWaiter:
@@ -73,7 +75,8 @@ cdef inline Status pi_judge(uint32_t seen, uint32_t tid, const TopWaiter *top) n
 # Take the free word for the thread of w, or queue w behind its owner; w idle, with a PIWait. With `is_try` nothing is
 # queued. OK: acquired. WAITING: queued. BUSY: held (is_try). DEADLOCK: held by the thread itself, or by somebody who waits
 # for it, along the chain of owners. MISFIT: a waiter of another kind is queued, or the word is not its waiters' owner's.
-# NO_OWNER: `asked` names the owner and it is dead. OWNER_CHANGED: `asked` names another. CONTENDED, NO_MEMORY.
+# NO_OWNER: `asked` names the owner and it is dead. OWNER_CHANGED: `asked` names another, or is out of date. CONTENDED,
+# NO_MEMORY.
 # WAITERS is set when the word was found held and nobody queued, also by a try and by NO_OWNER, as in Linux.
 cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *word, Owner asked, bint is_try,
                            Mode mode) noexcept nogil
@@ -94,10 +97,11 @@ cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil
 cdef Status engine_inherit(CManager *m, uint32_t tid, Taken *taken, Heir *heir) noexcept nogil
 
 # For words that only Python can read, under the target's PI mutex. Who is the first waiter; queue w behind `owner`: WAITING,
-# DEADLOCK or MISFIT; the word is now `tid`'s, who is the first waiter, after `owner`: take it, if that is (still) so. With
-# an `error` it is taken, and hears of that, but the word is still `owner`'s.
+# DEADLOCK, MISFIT or OWNER_CHANGED; the word is now `tid`'s, who is the first waiter, after `owner`: take it, if that is
+# (still) so. With an `error` it is taken, and hears of that, but the word is still `owner`'s.
 cdef Status engine_top_waiter(CManager *m, const Key *key, TopWaiter *top, Mode mode) noexcept nogil
-cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t owner, Mode mode) noexcept nogil
+cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t owner, Owner asked,
+                            Mode mode) noexcept nogil
 cdef Status engine_succeed(CManager *m, const Key *key, uint32_t owner, uint32_t tid, int error, Taken *taken,
                            Mode mode) noexcept nogil
 
@@ -113,8 +117,9 @@ cdef Status acquire_locked(uint32_t tid, const Waiter *top, uint32_t *word, Owne
                            uint32_t *owner) noexcept nogil
 
 # Requires: both locks. Block w on the state of its key (`top`: the key's first waiter), or on a new one of `owner`; sets its
-# priority. OK, DEADLOCK or MISFIT.
-cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *key, uint32_t owner) noexcept nogil
+# priority. OK, DEADLOCK, MISFIT or OWNER_CHANGED.
+cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *key, uint32_t owner,
+                         Owner asked) noexcept nogil
 
 # Requires: the PI lock; detached, no bucket lock held; w is blocked. The waiters of its word changed: lend their priority
 # along the chain of owners.

@@ -4,7 +4,14 @@ from libc.errno cimport EFAULT
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 
-from pyfutex._core.atomic cimport cas_u32, exchange_u32, load_acquire_u32, load_relaxed_u32, store_release_u64
+from pyfutex._core.atomic cimport (
+    cas_u32,
+    exchange_u32,
+    load_acquire_u32,
+    load_relaxed_u32,
+    store_release_u32,
+    store_release_u64,
+)
 from pyfutex._core.bucket cimport (
     bucket_append,
     bucket_find,
@@ -101,7 +108,8 @@ cdef void describe(const Waiter *top, TopWaiter *description) noexcept nogil:
     description.owner = state.owner if state != NULL else 0
 
 
-cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *key, uint32_t owner) noexcept nogil:
+cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *key, uint32_t owner,
+                         Owner asked) noexcept nogil:
     cdef PIDirectory *d = m.family.pi
     cdef PIWait *wait = wait_of(w)
     cdef PIState *state = state_of(top)
@@ -109,6 +117,8 @@ cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *k
     if state == NULL:
         if top != NULL:
             return MISFIT
+        if asked.tid != 0 and asked.deaths != load_relaxed_u32(&m.family.deaths):
+            return OWNER_CHANGED
         if chain_leads_to(d, owner, wait.tid):
             return DEADLOCK
         state = state_new(d, m, key, owner)
@@ -217,7 +227,7 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *wor
         top = top_of(link)
         status = acquire_locked(wait_of(w).tid, top, word, asked, is_try, False, &owner)
         if status == WAITING and has_directory:
-            status = block_locked(m, w, top, key, owner)
+            status = block_locked(m, w, top, key, owner, asked)
             if status == OK:
                 is_new = bucket_append(b, link, w, make_location(hash, t.number))
                 status = WAITING
@@ -246,7 +256,8 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *wor
     return status
 
 
-cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t owner, Mode mode) noexcept nogil:
+cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t owner, Owner asked,
+                            Mode mode) noexcept nogil:
     cdef Table *t = table_of(m, key)
     cdef uint64_t hash
     cdef Bucket *b
@@ -269,7 +280,7 @@ cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t own
         status = CONTENDED
     else:
         link = bucket_find(b, key)
-        status = block_locked(m, w, top_of(link), key, owner)
+        status = block_locked(m, w, top_of(link), key, owner, asked)
         if status == OK:
             is_new = bucket_append(b, link, w, make_location(hash, t.number))
             status = WAITING
@@ -414,6 +425,8 @@ cdef Status engine_inherit(CManager *m, uint32_t tid, Taken *taken, Heir *heir) 
         return status
     state = state_held(m.family.pi, tid)
     if state == NULL:
+        # Release: pairs with the acquire of those who are about to ask whether `tid` lives.
+        store_release_u32(&m.family.deaths, m.family.deaths + 1)
         directory_unlock(m)
         return NO_OWNER
     heir.key = state.key

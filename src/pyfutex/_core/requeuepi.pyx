@@ -92,6 +92,7 @@ cdef Status engine_requeue_pi(CManager *m, const Key *key, const Key *key2, cons
     cdef Waiter **link2
     cdef Waiter *w
     cdef Waiter *last = NULL
+    cdef Owner asked = lock.asked
     cdef bint is_new = False
     cdef Status status
     if is_stale(m) and manager_renew(m) != OK:
@@ -124,6 +125,7 @@ cdef Status engine_requeue_pi(CManager *m, const Key *key, const Key *key2, cons
             continue
         if status == OK:
             owner = wait_of(w).tid
+            asked.tid = 0
             w.key = key2[0]
             if bucket_take(link, w, taken):
                 lowered += ONE_KEY
@@ -140,7 +142,8 @@ cdef Status engine_requeue_pi(CManager *m, const Key *key, const Key *key2, cons
             status = MISFIT
             break
         link2 = bucket_find(b2, key2)
-        status = block_locked(m, w, NULL if link2[0] == NULL else first_waiter(link2[0]), key2, owner)
+        status = block_locked(m, w, NULL if link2[0] == NULL else first_waiter(link2[0]), key2, owner,
+                              asked)
         if status != OK:
             break
         wait_of(w).was_requeued = 1
