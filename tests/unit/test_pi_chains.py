@@ -144,6 +144,32 @@ def test_priority_is_lent_along_the_chain_and_taken_back(manager, words, lock):
     assert order(manager, words, C) == [8, 2]
 
 
+def test_priority_falls_to_that_of_the_next_waiter(manager, words, lock):
+    lock(1, A)
+    lock(9, C)
+    lock(8, C, 20)
+    lock(1, C)
+    urgent = lock(7, A, 50)
+    lock(6, A, 10)
+    assert order(manager, words, C) == [1, 8]
+    assert urgent.cancel()
+    assert order(manager, words, C) == [8, 1]
+
+
+def test_requeued_waiters_lend_their_priority(manager, words, lock):
+    lock(1, A)
+    lock(9, C)
+    lock(8, C, 20)
+    lock(1, C)
+    w = Waiter()
+    assert manager.wait_requeue_pi_prepare(w, words, B, A, 0, tid=7, priority=50) is None
+    assert order(manager, words, C) == [8, 1]
+    assert manager.cmp_requeue_pi(words, B, A, 0) == (0, 1)
+    assert order(manager, words, C) == [1, 8]
+    assert w.cancel()
+    assert order(manager, words, C) == [8, 1]
+
+
 def test_lent_priority_comes_with_a_thread_that_goes_to_wait(manager, words, lock):
     lock(1, A)
     lock(7, A, 50)
