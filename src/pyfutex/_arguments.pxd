@@ -20,6 +20,8 @@ cdef int convert_u64(object o, uint64_t limit, uint64_t *value) except -1
 cdef int convert_address(object o, uint64_t *value) except -1
 # A count of waiters: InvalidArgument if negative, at most 0x7FFFFFFF (as good as all).
 cdef int convert_count(object o, uint32_t *value) except -1
+# `priority=`: TypeError for what is no integer, ValueError outside 0 .. 99.
+cdef int convert_priority(object o) except -1
 # An operand of modular arithmetic: any integer, modulo 2**64.
 cdef int convert_modulo(object o, uint64_t *value) except -1
 # When a wait ends. `timeout`: relative seconds or None; `deadline`: seconds on `clock` or None; not both.

@@ -35,6 +35,13 @@ cdef int convert_count(object o, uint32_t *value) except -1:
     return 0
 
 
+cdef int convert_priority(object o) except -1:
+    cdef object number = PyNumber_Index(o)
+    if not 0 <= number <= 99:
+        raise ValueError(f"priority {number} is not in 0 .. 99")
+    return number
+
+
 cdef int convert_modulo(object o, uint64_t *value) except -1:
     value[0] = <uint64_t> (PyNumber_Index(o) & 0xFFFFFFFFFFFFFFFF)
     return 0

@@ -70,7 +70,7 @@ cdef object wait_called(object manager, CManager *m, Target mem, object addr, ui
     while True:
         status = find_key(mem, addr, sharing, READ, &key)
         if status == OK:
-            status = called_prepare(manager, m, w, mem, addr, &key, val, bitset)
+            status = called_prepare(manager, m, w, mem, addr, &key, val, bitset, 0)
         if status == MISMATCH:
             return DIFFERED
         if status != OK:

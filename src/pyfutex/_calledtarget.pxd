@@ -5,7 +5,7 @@ cmp_requeue leaves a placeholder in the queue, loads, and moves those who stand 
 atomic operations of native targets.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from pyfutex._core.bucket cimport Taken
 from pyfutex._core.clock cimport Deadline
@@ -23,7 +23,7 @@ cdef uint32_t called_cas(Target mem, object addr, uint32_t old, uint32_t new) ex
 
 # OK: w is queued, or was woken already. MISMATCH: it is not queued.
 cdef Status called_prepare(object manager, CManager *m, Waiter w, Target mem, object addr, const CKey *key, uint32_t val,
-                           uint32_t bitset) except? <Status> 255
+                           uint32_t bitset, uint8_t priority) except? <Status> 255
 
 # The same for a waiter that is claimed; in every other case it is refused.
 cdef Status called_queue(CManager *m, Waiter w, Target mem, object addr, const CKey *key, uint32_t val) except? <Status> 255

@@ -1,6 +1,6 @@
 """The operations on targets that only Python code can read. Contracts are in _calledtarget.pxd."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 from pyfutex._arguments cimport as_u32
@@ -35,8 +35,8 @@ cdef uint32_t called_cas(Target mem, object addr, uint32_t old, uint32_t new) ex
 
 
 cdef Status called_prepare(object manager, CManager *m, Waiter w, Target mem, object addr, const CKey *key, uint32_t val,
-                           uint32_t bitset) except? <Status> 255:
-    waiter_claim(w, manager, mem, PLAIN, bitset, 0)
+                           uint32_t bitset, uint8_t priority) except? <Status> 255:
+    waiter_claim(w, manager, mem, PLAIN, bitset, priority)
     return called_queue(m, w, mem, addr, key, val)
 
 

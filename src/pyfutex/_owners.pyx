@@ -27,14 +27,6 @@ cdef int convert_tid(object tid, uint32_t *value) except -1:
     return 0
 
 
-cdef int convert_priority(object priority) except -1:
-    cdef uint64_t number
-    convert_u64(priority, <uint64_t> 0xFFFFFFFFFFFFFFFF, &number)
-    if number > 99:
-        raise ValueError("priority must be 0, or 1 to 99")
-    return <int> number
-
-
 cdef int ask_for_owner(CManager *m, Target mem, object addr, int sharing, uint32_t tid, object owner_alive,
                        Owner *owner) except -1:
     cdef Word word

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from pyfutex._arguments cimport as_count, as_deadline, as_sharing, as_u32
+from pyfutex._arguments cimport as_count, as_deadline, as_sharing, as_u32, convert_priority
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.family cimport manager_free, manager_new
@@ -10,7 +10,7 @@ from pyfutex._core.status cimport BUSY, MISMATCH, OK, Status, WAITING
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status, status_errno
 from pyfutex._immediate cimport finish
-from pyfutex._owners cimport convert_priority, convert_tid
+from pyfutex._owners cimport convert_tid
 from pyfutex._pi cimport block_lock_pi, inherit_pi, prepare_lock_pi, release_pi, try_lock_pi
 from pyfutex._requeuepi cimport block_requeue_pi, prepare_requeue_pi, requeue_pi_words
 from pyfutex.memory cimport target_of

@@ -84,6 +84,7 @@ class Manager:
         val: int,
         *,
         bitset: int = ...,
+        priority: int = 0,
         private: bool | None = None,
     ) -> int | None: ...
     def wait_complete(self, w: Waiter) -> bool: ...

@@ -6,9 +6,9 @@ detached if a lock was not free; what was taken is delivered, and the status bec
 
 cimport cython
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from pyfutex._arguments cimport as_address, as_count, as_deadline, as_sharing, as_u32
+from pyfutex._arguments cimport as_address, as_count, as_deadline, as_sharing, as_u32, convert_priority
 from pyfutex._blocking cimport block_wait, block_wake_wait
 from pyfutex._calledtarget cimport called_prepare
 from pyfutex._core.atomic cimport likely, load_acquire_u32
@@ -30,8 +30,10 @@ from pyfutex.target cimport Target
 from pyfutex.waiter cimport Waiter, waiter_claim, waiter_leave, waiter_phase, waiter_refuse
 
 
-# The default bitset is this very object: compiled constants of one module are, so it is known without a conversion.
+# The default bitset is this very object: compiled constants of one module are, so it is known without a conversion. So is
+# the default priority, as small integers are anyway.
 cdef object EVERY_BIT = 0xFFFFFFFF
+cdef object NORMAL = 0
 
 
 cdef inline int as_bitset(object bitset, uint32_t *value) except -1:
@@ -249,8 +251,14 @@ cdef class Manager(PIManager):
         return block_wake_wait(self, self.m, target_of(mem), wake_addr, count,
                                target_of(mem if mem2 is None else mem2), wait_addr, value, until, as_sharing(private))
 
-    def wait_prepare(self, Waiter w not None, mem, addr, val, *, bitset=0xFFFFFFFF, private=None):
+    def wait_prepare(self, Waiter w not None, mem, addr, val, *, bitset=0xFFFFFFFF, priority=0, private=None):
         """Queue a Waiter, provided the word holds `val`. Never blocks.
+
+        Parameters
+        ----------
+        priority : int, 0 to 99
+            0: normal, woken in the order of arrival. From 1 on: real time, woken and moved before all lower ones.
+            ValueError outside.
 
         Returns
         -------
@@ -266,6 +274,7 @@ cdef class Manager(PIManager):
         cdef CTarget *target
         cdef uint32_t value, bits
         cdef uint64_t a
+        cdef uint8_t level = 0 if likely(priority is NORMAL) else <uint8_t> convert_priority(priority)
         cdef int sharing = as_sharing(private)
         cdef Word word
         cdef Status status
@@ -278,12 +287,12 @@ cdef class Manager(PIManager):
         if target.kind == CALLED:
             status = find_key(mem, addr, sharing, READ, &word.key)
             if status == OK:
-                status = called_prepare(self, self.m, w, mem, addr, &word.key, value, bits)
+                status = called_prepare(self, self.m, w, mem, addr, &word.key, value, bits, level)
             return None if status == OK else -status_errno(status)
         if as_address(addr, &a):
             return -status_errno(FAULT)
         # No Python code may run between word_open and word_close: claiming, which may wait for a waker's mark, comes before.
-        waiter_claim(w, self, <Target> mem, PLAIN, bits, 0)
+        waiter_claim(w, self, <Target> mem, PLAIN, bits, level)
         status = word_open(target, a, LOG2_SIZE_U32, <Sharing> sharing, READ, &word)
         if status == OK:
             status = engine_prepare(self.m, &w.c, &word.key, <uint32_t *> word.host, value, ATTACHED)

@@ -46,7 +46,7 @@ SIGNATURES = {
     "Manager.trylock_pi": "mem, addr, *, tid=None, private=None",
     "Manager.unlock_pi": "mem, addr, *, tid=None, private=None",
     "Manager.futex": "mem, addr",
-    "Manager.wait_prepare": "w, mem, addr, val, *, bitset, private=None",
+    "Manager.wait_prepare": "w, mem, addr, val, *, bitset, priority=0, private=None",
     "Manager.lock_pi_prepare": "w, mem, addr, *, tid, priority=0, private=None",
     "Manager.wait_complete": "w",
     "Manager.fork": "",

@@ -1,7 +1,8 @@
 """The two-level queue. A bucket chains keys; the waiters of a key hang behind its first one.
 
     Bucket.head -> head of key A -> head of key B -> NULL       through Waiter.chain
-                   | ring of A     | ring of B                  through Waiter.next / Waiter.prev, oldest first
+                   | ring of A     | ring of B                  through Waiter.next / Waiter.prev, by priority,
+                                                                oldest first within one
 
 So finding a key costs the length of the chain (about one), whatever the number of waiters, and removing any waiter is
 O(1) but for the step to its predecessor in the chain.
@@ -18,6 +19,7 @@ from pyfutex._core.atomic cimport (
     load_relaxed_u32,
     store_relaxed_u32,
     store_release_u64,
+    unlikely,
 )
 from pyfutex._core.key cimport HASH_SHIFT_LOCATION, Key, key_equal
 from pyfutex._core.status cimport MISFIT, OK, Status
@@ -100,21 +102,30 @@ cdef inline void bucket_unlock(Bucket *b, uint32_t lowered) noexcept nogil:
     word_unlock(&b.word, lowered)
 
 
-cdef inline void ring_insert(Waiter **link, Waiter *w) noexcept nogil:
-    # Put w into the ring whose head `link` holds, before the first of a lower priority.
+cdef inline void ring_append(Waiter **link, Waiter *first, Waiter *last) noexcept nogil:
+    """Put the run first..last, all of one priority, behind the waiters of a key that have it or a higher one.
+
+    `link` is the key's. The place is looked for from the tail, so a waiter costs one step among its equals. A placeholder
+    is not passed: those who stand before it came before it.
+    """
     cdef Waiter *head = link[0]
-    cdef Waiter *after = head
-    while after.priority >= w.priority:
-        after = after.next
-        if after == head:
+    cdef Waiter *follower = head        # in a ring, in front of the head is the tail
+    if head == NULL:
+        first.chain = NULL
+        first.prev = last
+        last.next = first
+        link[0] = first
+        return
+    while follower.prev.priority < first.priority and follower.prev.kind != PLACEHOLDER:
+        follower = follower.prev
+        if follower == head:
+            first.chain = head.chain
+            link[0] = first
             break
-    w.next = after
-    w.prev = after.prev
-    after.prev.next = w
-    after.prev = w
-    if after == head and head.priority < w.priority:
-        w.chain = head.chain
-        link[0] = w
+    first.prev = follower.prev
+    last.next = follower
+    follower.prev.next = first
+    follower.prev = last
 
 
 cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t location) noexcept nogil:
@@ -127,8 +138,8 @@ cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t loc
         w.chain = NULL
         link[0] = w
         bucket_tag(b, location)
-    elif w.priority:
-        ring_insert(link, w)
+    elif unlikely(w.priority):
+        ring_append(link, w, w)
     else:
         w.next = head
         w.prev = head.prev
@@ -226,27 +237,12 @@ cdef inline bint ring_cut(Waiter **link, Waiter *first, Waiter *last) noexcept n
     return False
 
 
-cdef inline void ring_append(Waiter **link, Waiter *first, Waiter *last) noexcept nogil:
-    # Put the run first..last behind the waiters of the key whose place `link` is.
-    cdef Waiter *head = link[0]
-    if head == NULL:
-        first.chain = NULL
-        first.prev = last
-        last.next = first
-        link[0] = first
-        return
-    first.prev = head.prev
-    last.next = head
-    head.prev.next = first
-    head.prev = last
-
-
 cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key *key2, uint64_t location,
                                uint32_t n, const Waiter *before, uint32_t *moved, uint32_t *lowered,
                                bint *is_new) noexcept nogil:
-    """Move the oldest n waiters of `key` to the tail of `key2`, in order, run by run between placeholders.
+    """Move the first n waiters of `key` behind those of `key2` that have their priority or a higher one, in order.
 
-    Each waiter is visited once. Stops at `before` and, with MISFIT, at a PI waiter. `lowered` grows by ONE_KEY when
+    They go run by run, of one priority, between placeholders. Each waiter is visited once. Stops at `before` and, with MISFIT, at a PI waiter. `lowered` grows by ONE_KEY when
     `key` is gone from b; `is_new` becomes true when key2 was not queued in b2 before.
     """
     cdef Waiter **link = bucket_find(b, key)
@@ -276,7 +272,7 @@ cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key 
             store_release_u64(&last.location, location)
             moved[0] += 1
             n -= 1
-            if at_end or not n or following.kind != PLAIN:
+            if at_end or not n or following.kind != PLAIN or following.priority != last.priority:
                 break
             last = following
             at_end = last == tail

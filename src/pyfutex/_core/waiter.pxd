@@ -4,8 +4,8 @@ A waiter passes through four states:
 
     idle      only its owner touches it; no synchronisation.
     queued    `location` is not 0. Links, `key` and `location` belong to the holder of the lock of the bucket that
-              `location` names; `bitset`, `kind`, `tid` are frozen; `mark` may be exchanged by a thread that goes to
-              sleep on the waiter; `fd` and `queue` change under the bucket lock alone.
+              `location` names; `bitset` and `kind` are frozen; `mark` may be exchanged by a thread that goes to
+              sleep on the waiter; `fd`, `queue` and `priority` change under the bucket lock alone.
     taken     `location` is 0, `mark` is not MARKED. A waker unlinked it under the bucket lock and owns all of it, until
     marked    `mark` is MARKED. The exchange that put it there was the waker's last access: the memory may be gone.
 
