@@ -20,6 +20,7 @@ from pyfutex.results import (
     Requeued,
     WaiterInfo,
     WaiterState,
+    WaitItem,
     WaitResult,
     WakeWait,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Region",
     "Requeued",
     "Target",
+    "WaitItem",
     "WaitResult",
     "Waiter",
     "WaiterInfo",

@@ -17,6 +17,9 @@ from pyfutex.waiter cimport Waiter
 cdef object block_wait(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
                        Deadline until, int sharing)
 
+# The index of the item that was woken; -1: the deadline passed; -2: a word differed.
+cdef object block_waitv(object manager, CManager *m, object items, Deadline until)
+
 # Wake n on one word, then wait on another, giving the GIL up once: a WakeWait.
 cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake_addr, uint32_t n, Target mem2,
                             object wait_addr, uint32_t val, Deadline until, int sharing)

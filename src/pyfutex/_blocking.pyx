@@ -25,9 +25,10 @@ from pyfutex._core.target cimport READ, Word, word_close
 from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter as CWaiter, waiter_init
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
+from pyfutex._vectors cimport queue_vector
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport Target, is_called
-from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_sleep
+from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_index, waiter_sleep
 
 from pyfutex.results import WaitResult, WakeWait
 
@@ -112,6 +113,25 @@ cdef object block_wait(object manager, CManager *m, Target mem, object addr, uin
         PyErr_CheckSignals()
 
 
+cdef object block_waitv(object manager, CManager *m, object items, Deadline until):
+    # On an object, whatever the targets: too much for a C stack, and only Python can tell it its result.
+    cdef Waiter w = sleeper()
+    cdef tuple words = tuple(items)
+    cdef Status status
+    while True:
+        status = queue_vector(manager, m, w, words)
+        if status == MISMATCH:
+            return -2
+        if status != OK:
+            raise_status(status)
+        result = sleep_on(w, until)
+        if result is WOKEN:
+            return waiter_index(w)
+        if result is not None:
+            return -1
+        PyErr_CheckSignals()
+
+
 cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake_addr, uint32_t n, Target mem2,
                             object wait_addr, uint32_t val, Deadline until, int sharing):
     cdef CKey wake_key
@@ -133,7 +153,7 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
         with nogil:
             woke = engine_wake(m, &wake_key, n, 0xFFFFFFFF, &taken, DETACHED)
     woken = taken.n
-    if woke != OK or taken.n_objects or is_called(mem2):
+    if woke != OK or taken.n_objects or taken.entries != NULL or is_called(mem2):
         # Python has to run before we may sleep.
         deliver(&taken)
         if woke != OK:

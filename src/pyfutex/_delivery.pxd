@@ -6,5 +6,5 @@ from pyfutex._core.bucket cimport Taken
 # Deliver everything in `taken`. Requires: attached, no lock held.
 cdef int deliver(Taken *taken) except -1
 
-# The part for waiters that are Python objects. Requires: as above; the threads in `taken` are marked.
+# The part for waiters that are Python objects. Requires: as above; the threads in `taken` are marked, entries are settled.
 cdef int deliver_objects(Taken *taken) except -1

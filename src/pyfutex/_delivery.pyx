@@ -1,5 +1,7 @@
 """What a waker does after it let the bucket locks go.
 
+Entries of vectors are settled before: a vector that is over with this is one more thread or object, behind the others.
+
 Threads first: each is marked, which wakes it. Then the waiters that are objects: all of them are marked before the first
 callback runs, so a callback that cancels a sibling, or waits for one, finds it done. Callbacks run in the order of the
 wakes. A callback that wakes others runs theirs inside it, to a depth of MAX_DEPTH; beyond, they are put off until the
@@ -15,12 +17,14 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
-from pyfutex._core.atomic cimport store_release_u32
+from pyfutex._core.atomic cimport store_release_u32, unlikely
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
 from pyfutex._core.completions cimport Completions, bell_ring, completions_push
 from pyfutex._core.engine cimport deliver_threads
 from pyfutex._core.parker cimport MARKED, Parker, parker_self
+from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED
 from pyfutex._core.waiter cimport Waiter as CWaiter, mark_waiter
+from pyfutex._core.waitv cimport settle_entries
 from pyfutex.waiter cimport Waiter, run_callback
 
 
@@ -64,7 +68,15 @@ cdef void deliver_adaptively(Taken *taken) noexcept:
         p.has_woken = 0
 
 
+cdef void settle(Taken *taken) noexcept:
+    if settle_entries(taken, ATTACHED) == CONTENDED:
+        with nogil:
+            settle_entries(taken, DETACHED)
+
+
 cdef int deliver(Taken *taken) except -1:
+    if unlikely(taken.entries != NULL):
+        settle(taken)
     if taken.threads != NULL:
         deliver_adaptively(taken)
     if taken.n_objects:

@@ -20,7 +20,8 @@ from pyfutex._core.pistate cimport wait_of
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
 from pyfutex._core.table cimport Table
 from pyfutex._core.target cimport IS_PRIVATE, IS_SHARED, READ
-from pyfutex._core.waiter cimport OBJECT, PI, PLAIN, REQUEUE_PI, Waiter as CWaiter
+from pyfutex._core.vector cimport Vector
+from pyfutex._core.waiter cimport ENTRY, OBJECT, PI, PLAIN, REQUEUE_PI, Waiter as CWaiter
 from pyfutex._errors cimport raise_status
 from pyfutex._words cimport find_key
 from pyfutex.key cimport key_object
@@ -61,6 +62,7 @@ cdef void pass_by(void *context, CWaiter *w) noexcept nogil:
 cdef void copy_waiter(void *context, CWaiter *w) noexcept nogil:
     cdef Sightings *sightings = <Sightings *> context
     cdef Seen *seen
+    cdef CWaiter *told = w      # who sleeps or is told: of an entry its vector's whole, there as long as it is queued
     cdef uint64_t sleeper
     cdef int i
     cdef bint is_wanted = sightings.n_keys == 0
@@ -77,14 +79,16 @@ cdef void copy_waiter(void *context, CWaiter *w) noexcept nogil:
     seen.bitset = w.bitset
     seen.tid = wait_of(w).tid if w.kind >= PI else 0
     seen.kind = <uint8_t> PI if w.kind >= PI and wait_of(w).state != NULL else w.kind
-    seen.notify = w.notify
-    seen.is_slept_on = w.is_slept_on
-    seen.owner = <PyObject *> w.owner
+    if w.notify == ENTRY:
+        told = (<Vector *> w.part).whole
+    seen.notify = told.notify
+    seen.is_slept_on = told.is_slept_on
+    seen.owner = <PyObject *> told.owner
     # Parkers are never freed, so the one that we read here may be looked at, whatever becomes of its sleep.
-    sleeper = load_acquire_u64(&w.mark)
+    sleeper = load_acquire_u64(&told.mark)
     seen.since = load_relaxed_i64(&(<Parker *> sleeper).since) if sleeper > WITHDRAWN else 0
-    if w.notify == OBJECT:
-        keep(w.owner)
+    if told.notify == OBJECT:
+        keep(told.owner)
 
 
 cdef extern from *:

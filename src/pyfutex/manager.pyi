@@ -1,11 +1,18 @@
-from collections.abc import Callable
-from typing import Literal, NoReturn, Self, final
+from collections.abc import Callable, Iterable
+from typing import Literal, NoReturn, Self, TypeAlias, final
 
 from pyfutex.futex import Futex
 from pyfutex.memory import Memory
-from pyfutex.results import Requeued, WaiterInfo, WaitResult, WakeWait
+from pyfutex.results import Requeued, WaiterInfo, WaitItem, WaitResult, WakeWait
 from pyfutex.target import Target
 from pyfutex.waiter import Waiter
+
+_Item: TypeAlias = (
+    WaitItem
+    | tuple[Target, int, int]
+    | tuple[Target, int, int, bool | None]
+    | tuple[Target, int, int, bool | None, int]
+)
 
 @final
 class Manager:
@@ -87,6 +94,15 @@ class Manager:
         priority: int = 0,
         private: bool | None = None,
     ) -> int | None: ...
+    def waitv(
+        self,
+        items: Iterable[_Item],
+        timeout: float | None = None,
+        *,
+        deadline: float | None = None,
+        clock: int = 1,
+    ) -> int: ...
+    def waitv_prepare(self, w: Waiter, items: Iterable[_Item]) -> int | None: ...
     def wait_complete(self, w: Waiter) -> bool: ...
     def lock_pi(
         self,

@@ -9,7 +9,7 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyfutex._arguments cimport as_address, as_count, as_deadline, as_sharing, as_u32, convert_priority
-from pyfutex._blocking cimport block_wait, block_wake_wait
+from pyfutex._blocking cimport block_wait, block_waitv, block_wake_wait
 from pyfutex._calledtarget cimport called_prepare
 from pyfutex._core.atomic cimport likely, load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
@@ -19,15 +19,16 @@ from pyfutex._core.family cimport manager_free, manager_new
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status
 from pyfutex._core.target cimport CALLED, CTarget, READ, Sharing, Word, word_close, word_open, word_open_flat
-from pyfutex._core.waiter cimport is_marked, PLAIN, WOKEN
+from pyfutex._core.waiter cimport is_marked, PLAIN, VECTOR, WOKEN
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status, status_errno
 from pyfutex._immediate cimport finish, requeue_words, wake_op_words
 from pyfutex._inspection cimport cancel_all, list_waiters, queued_count, table_figures
+from pyfutex._vectors cimport queue_vector
 from pyfutex._words cimport find_key
 from pyfutex.memory cimport check_target, Memory, target_of
 from pyfutex.target cimport Target
-from pyfutex.waiter cimport Waiter, waiter_claim, waiter_leave, waiter_phase, waiter_refuse
+from pyfutex.waiter cimport Waiter, waiter_claim, waiter_index, waiter_leave, waiter_phase, waiter_refuse
 
 
 # The default bitset is this very object: compiled constants of one module are, so it is known without a conversion. So is
@@ -305,6 +306,62 @@ cdef class Manager(PIManager):
         waiter_refuse(w)
         return -status_errno(status)
 
+    def waitv(self, items, timeout=None, *, deadline=None, clock=1):
+        """Sleep until woken on one of several words, provided each holds its value.
+
+        Parameters
+        ----------
+        items : sequence of WaitItem, or of tuples (mem, addr, val[, private[, size]])
+            1 to 128 words, in any memories; the same word may stand there more than once. `size` is 4.
+
+        Returns
+        -------
+        int
+            The index of the item that was woken; of several, the last one. -1: timed out. -2: a word held another
+            value, nobody slept.
+
+        Raises
+        ------
+        InvalidArgument
+            No item or too many, or an address is misaligned.
+        OSError
+            EFAULT: nothing is mapped at an address.
+        TypeError, ValueError, OverflowError
+            An item is no such tuple, its `size` is not 4, `val` does not fit into 32 bits; or as in `wait`.
+
+        Notes
+        -----
+        Each item is queued and compared by itself, in order; who waits for two words may be counted by two wakes, and
+        twice by one that finds its word listed twice. A wake that meets an earlier item while a later one is found to
+        differ wins: its index is returned.
+        """
+        cdef Deadline until
+        as_deadline(timeout, deadline, clock, &until)
+        return block_waitv(self, self.m, items, until)
+
+    def waitv_prepare(self, Waiter w not None, items):
+        """Queue a Waiter on several words, provided each holds its value. Never blocks.
+
+        Parameters
+        ----------
+        items : sequence of WaitItem, or of tuples (mem, addr, val[, private[, size]])
+            As for `waitv`.
+
+        Returns
+        -------
+        int or None
+            None: queued, or woken already: `Waiter.result` is then the index. Else the result at once, a negative
+            errno: -EAGAIN, a word held another value; -EINVAL, misaligned, no item or too many; -EFAULT, nothing is
+            mapped at an address.
+
+        Raises
+        ------
+        RuntimeError
+            `w` is queued already, or not taken from its completion queue yet.
+        """
+        cdef Status status = queue_vector(self, self.m, w, items)
+        return None if status == OK else -status_errno(status)
+
     def wait_complete(self, Waiter w not None):
         """Take a Waiter out of the queue, wherever a requeue may have moved it.
 
@@ -408,7 +465,10 @@ cdef class Manager(PIManager):
     def _wake_key_of(self, Waiter w not None):
         # Give a wake on to whoever waits where w did: w was woken and nobody takes note.
         cdef Taken taken
-        cdef CKey key = w.c.key
+        cdef CKey key
+        if w.c.kind == VECTOR:
+            waiter_index(w)     # its key is known no earlier
+        key = w.c.key
         cdef Status status
         taken_init(&taken)
         status = engine_wake(self.m, &key, 1, 0xFFFFFFFF, &taken, ATTACHED)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pyfutex.key import Key, Mappable
     from pyfutex.memory import Memory
+    from pyfutex.target import Target
     from pyfutex.waiter import Waiter
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "KeyKind",
     "Region",
     "Requeued",
+    "WaitItem",
     "WaitResult",
     "WaiterInfo",
     "WaiterState",
@@ -58,6 +60,16 @@ class KeyKind(IntEnum):
     PRIVATE = 0  # address, for private operations
     SHARED_PRIVATE = 1  # address, for shared operations on memory that no mappable backs
     SHARED_MAPPABLE = 2  # mappable and offset
+
+
+class WaitItem(NamedTuple):
+    """One word of a `Manager.waitv`; a plain tuple does as well."""
+
+    mem: Target
+    addr: int
+    val: int  # what the word has to hold
+    private: bool | None = None
+    size: int = 4  # bytes
 
 
 class Requeued(NamedTuple):

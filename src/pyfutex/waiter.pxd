@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyfutex._core.clock cimport Deadline
+from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport Waiter as CWaiter, WaiterKind
 from pyfutex.completionqueue cimport CompletionQueue
 from pyfutex.target cimport Target
@@ -14,7 +15,7 @@ cdef class Waiter:
     cdef CompletionQueue queue      # where it goes when woken, or None; an event loop sets its own while it awaits
     cdef object awaiting            # None, or what tells the event loop that awaits it that it was cancelled
     cdef object manager             # the Manager in which it was queued last
-    cdef Target target              # the memory on which it waited last
+    cdef object target              # the memory on which it waited last; of a vector a tuple
     cdef public object tag
 
 
@@ -22,11 +23,13 @@ cdef class Waiter:
 cdef int waiter_check(Waiter w) except -1
 # Claim w for being queued: RuntimeError as above. Then the caller
 # owns it until waiter_queued or waiter_refused. The queue's reference to w is taken here.
-cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, uint32_t bitset,
+cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, uint32_t bitset,
                       uint8_t priority) except -1
 # The same for a PI or REQUEUE_PI waiter; the PI word that `tid` waits for is at `addr` of `target`.
 cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
                          uint64_t addr) except -1
+# Memory of w's own for a vector of n entries, in w.c.part; NULL: there is none. Requires: w is claimed, as a VECTOR.
+cdef Vector *waiter_vector(Waiter w, unsigned int n) noexcept
 # It was not queued after all.
 cdef void waiter_refuse(Waiter w) noexcept
 
@@ -38,6 +41,9 @@ cdef bint waiter_leave(Waiter w) except? True
 
 # Its Phase, as of this process: a waiter that was queued before a fork reads CANCELLED.
 cdef int waiter_phase(Waiter w) noexcept
+
+# The index of a vector that is WOKEN. Waits, detached, for those who are still at it; then its key is there too.
+cdef uint32_t waiter_index(Waiter w) noexcept
 
 # Sleep on w until it is woken or `until`: WaitResult.WOKEN or TIMEOUT (still queued). RuntimeError as Waiter.wait. On a
 # signal: run the handlers and go on, or return None, still queued.

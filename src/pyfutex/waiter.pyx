@@ -10,12 +10,12 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_WriteUnraisable
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport calloc, free
 from posix.unistd cimport close
 
 from pyfutex._arguments cimport as_deadline
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_relaxed_u64, store_release_u32
-from pyfutex._core.clock cimport Deadline, now_ns
+from pyfutex._core.clock cimport Deadline, deadline_after, now_ns
 from pyfutex._core.completions cimport bell_new, bell_renew, bell_ring, bell_silence, completions_after_fork
 from pyfutex._core.engine cimport await_mark, engine_complete, engine_key, engine_notify_through
 from pyfutex._core.family cimport epoch_address
@@ -34,29 +34,45 @@ from pyfutex._core.status cimport (
     TAKEN,
     TIMED_OUT,
 )
+from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport (
     CANCELLED,
     IDLE,
+    LEAVING,
     OBJECT,
     PI,
     PLAIN,
     PREPARING,
     QUEUED,
     REQUEUE_PI,
+    VECTOR,
     WOKEN,
+    WOKEN_EARLY,
+    Waiter as CWaiter,
     is_marked,
     mark_waiter,
     waiter_init,
 )
+from pyfutex._core.waitv cimport vector_call_off, vector_notify_through, vector_unlink
 from pyfutex._pimutex cimport pi_enter, pi_is_mine, pi_leave
 from pyfutex.key cimport key_object
-from pyfutex.target cimport is_called
+from pyfutex.target cimport Target, is_called
 
 from pyfutex.results import WaiterState, WaitResult
 
 
 cdef extern from "Python.h":
     PyObject *PyObject_CallOneArg(object called, object argument)   # NULL with an exception set
+
+cdef enum:
+    A_MOMENT_NS = 1000000
+
+
+cdef struct Part:
+    # In front of what a Waiter's `c.part` points to.
+    Part *next          # ring of all that this Waiter has had
+    size_t size         # bytes behind this
+    bint is_vector      # else a PIWait
 
 cdef const uint32_t *EPOCH = epoch_address()
 
@@ -82,13 +98,20 @@ cdef int waiter_phase(Waiter w) noexcept:
     # whoever notices first.
     cdef int phase = load_acquire_u32(&w.c.phase)
     if w.c.epoch == current_epoch():
-        return phase
+        return seen_phase(phase)
     if phase == QUEUED:
         waiter_cancel(w)
-    elif phase == WOKEN and not is_marked(&w.c) and cas_u32(&w.c.phase, WOKEN, CANCELLED):
+    elif (phase == LEAVING or (phase == WOKEN and not is_marked(&w.c))) and cas_u32(&w.c.phase, phase, CANCELLED):
         mark_waiter(&w.c, WITHDRAWN)
         Py_DECREF(w)
-    return load_acquire_u32(&w.c.phase)
+    return seen_phase(load_acquire_u32(&w.c.phase))
+
+
+cdef inline int seen_phase(int phase) noexcept:
+    # A vector that is being prepared or taken out is so to everybody, whatever its wakers see.
+    if phase <= CANCELLED:
+        return phase
+    return PREPARING if phase == WOKEN_EARLY else QUEUED
 
 
 cdef void descriptor_after_fork(Waiter w) noexcept:
@@ -108,7 +131,7 @@ cdef int waiter_check(Waiter w) except -1:
     return phase
 
 
-cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, uint32_t bitset,
+cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, uint32_t bitset,
                       uint8_t priority) except -1:
     cdef unsigned int phase = waiter_check(w)
     if not cas_u32(&w.c.phase, phase, PREPARING):
@@ -134,11 +157,51 @@ cdef int waiter_claim(Waiter w, object manager, Target target, WaiterKind kind, 
     return 0
 
 
+cdef inline Part *part_before(void *memory) noexcept:
+    return <Part *> memory - 1
+
+
+cdef void *waiter_part(Waiter w, bint is_vector, size_t size) noexcept:
+    """Memory for what belongs to w's kind, as w.c.part: that of an earlier time, or new and zeroed. NULL: there is none.
+
+    None of it moves, or is given back, before w goes: another thread may be looking at it (result, fileno).
+    """
+    cdef Part *last = NULL if w.c.part == NULL else part_before(w.c.part)
+    cdef Part *part = last
+    while part != NULL:
+        if part.is_vector == is_vector and part.size >= size:
+            w.c.part = part + 1
+            return w.c.part
+        part = part.next if part.next != last else NULL
+    part = <Part *> calloc(1, sizeof(Part) + size)
+    if part == NULL:
+        return NULL
+    part.size = size
+    part.is_vector = is_vector
+    part.next = part if last == NULL else last.next
+    if last != NULL:
+        last.next = part
+    w.c.part = part + 1
+    return w.c.part
+
+
+cdef Vector *waiter_vector(Waiter w, unsigned int n) noexcept:
+    # In sizes that double, so that what is kept is no more than twice the largest.
+    cdef Vector *v
+    cdef uint32_t room = 4
+    while room < n:
+        room *= 2
+    v = <Vector *> waiter_part(w, True, sizeof(Vector) + room * sizeof(CWaiter))
+    if v != NULL:
+        v.entries = <CWaiter *> (v + 1)
+    return v
+
+
 cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
                          uint64_t addr) except -1:
     cdef PIWait *wait
     waiter_claim(w, manager, target, kind, <uint32_t> 0xFFFFFFFF if kind == REQUEUE_PI else 0, priority)
-    wait = <PIWait *> realloc(w.c.part, sizeof(PIWait))
+    wait = <PIWait *> waiter_part(w, False, sizeof(PIWait))
     if wait == NULL:
         waiter_refuse(w)
         raise MemoryError
@@ -151,29 +214,66 @@ cdef void waiter_refuse(Waiter w) noexcept:
     Py_DECREF(w)
 
 
+cdef bint cancel_vector(Waiter w) noexcept:
+    cdef Vector *v
+    if not vector_call_off(&w.c):
+        return False
+    v = <Vector *> w.c.part
+    if vector_unlink(v, ATTACHED) == CONTENDED:
+        with nogil:
+            vector_unlink(v, DETACHED)
+    return True
+
+
+cdef void await_end(Waiter w) noexcept:
+    # In portions: should it be queued anew meanwhile, its mark is not to come.
+    cdef Parker *p
+    while load_acquire_u32(&w.c.phase) == WOKEN and not is_marked(&w.c):
+        with nogil:
+            p = parker_self()
+            if p != NULL:
+                park(p, &w.c.mark, deadline_after(A_MOMENT_NS))
+
+
+cdef uint32_t waiter_index(Waiter w) noexcept:
+    await_end(w)
+    return w.c.bitset
+
+
 cdef bint waiter_cancel(Waiter w) noexcept:
     cdef Status status
     cdef bint serialised
+    cdef Target target
     if load_acquire_u32(&w.c.phase) != QUEUED:
         return False
+    if w.c.kind == VECTOR:
+        if not cancel_vector(w):
+            return False
+        withdraw(w)
+        return True
     # A PI waiter on a Python target leaves under the target's PI mutex: its unlock reads the queue, then the word.
-    serialised = w.c.kind >= PI and is_called(w.target) and not pi_is_mine(&w.target.pi)
+    serialised = w.c.kind >= PI and is_called(<Target> w.target) and not pi_is_mine(&(<Target> w.target).pi)
     if serialised:
+        target = <Target> w.target
         with nogil:
-            pi_enter(&w.target.pi)
+            pi_enter(&target.pi)
     status = engine_complete(&w.c, ATTACHED)
     if status == CONTENDED:
         with nogil:
             status = engine_complete(&w.c, DETACHED)
     if serialised:
-        pi_leave(&w.target.pi)
+        pi_leave(&target.pi)
     if status != OK:
         return False
+    withdraw(w)
+    return True
+
+
+cdef inline void withdraw(Waiter w) noexcept:
     # Ours alone, but for a thread that may sleep on it. Release: whoever finds it CANCELLED finds the mark.
     mark_waiter(&w.c, WITHDRAWN)
     store_release_u32(&w.c.phase, CANCELLED)
     Py_DECREF(w)
-    return True
 
 
 cdef bint waiter_leave(Waiter w) except? True:
@@ -218,10 +318,22 @@ cdef object waiter_sleep(Waiter w, Deadline until, bint runs_handlers):
 
 
 cdef Status notify_through(Waiter w, int fd, void *queue) noexcept:
-    cdef Status status = engine_notify_through(&w.c, fd, queue, ATTACHED)
+    cdef Status status
+    cdef Vector *v
+    if w.c.kind == VECTOR:
+        v = <Vector *> w.c.part
+        # Another thread may have been faster to give w another life.
+        if load_acquire_u32(&w.c.phase) != QUEUED or not part_before(v).is_vector:
+            return TAKEN
+        status = vector_notify_through(v, fd, queue, ATTACHED)
+        if status == CONTENDED:
+            with nogil:
+                status = vector_notify_through(v, fd, queue, DETACHED)
+        return status
+    status = engine_notify_through(&w.c, &w.c, fd, queue, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = engine_notify_through(&w.c, fd, queue, DETACHED)
+            status = engine_notify_through(&w.c, &w.c, fd, queue, DETACHED)
     return status
 
 
@@ -278,11 +390,21 @@ cdef class Waiter:
     def __dealloc__(self):
         # Not queued: the queue would hold a reference. Nor about to be marked: so would its taker. Without an owner the
         # constructor refused its arguments before it set anything up: then 0 is no descriptor of ours.
+        cdef Part *part
+        cdef Part *next
         if self.c.owner == NULL:
             return
         if self.c.fd >= 0:
             close(self.c.fd)
-        free(self.c.part)
+        if self.c.part == NULL:
+            return
+        part = part_before(self.c.part)
+        next = part.next
+        part.next = NULL        # the ring ends here
+        while next != NULL:
+            part = next
+            next = part.next
+            free(part)
 
     @property
     def state(self):
@@ -298,19 +420,31 @@ cdef class Waiter:
     def result(self):
         """int or None: what the call would have returned: 0 when woken (or when it got the PI word); None before.
 
-        -EFAULT: the owner of the PI word died, and the word's memory is not there any more.
+        After `Manager.waitv_prepare` the index of the item that was woken; of several, of the last one. -EFAULT: the owner
+        of the PI word died, and the word's memory is not there any more.
         """
         if waiter_phase(self) != WOKEN:
             return None
+        if self.c.kind == VECTOR:
+            return waiter_index(self)
         return -wait_of(&self.c).error if self.c.kind >= PI else 0
 
     @property
     def key(self):
-        """Key or None: where it is queued, or was last; after a requeue the new place."""
+        """Key or None: where it is queued, or was last; after a requeue the new place.
+
+        After `Manager.waitv_prepare`: where the entry was queued that `result` tells of; None before it was woken.
+        """
         cdef CKey key
         cdef int phase = waiter_phase(self)
         if phase == IDLE or phase == PREPARING:
             return None
+        if self.c.kind == VECTOR:
+            if phase != WOKEN:
+                return None
+            await_end(self)
+            key = self.c.key
+            return key_object(&key)
         if engine_key(&self.c, &key, ATTACHED) == CONTENDED:
             with nogil:
                 engine_key(&self.c, &key, DETACHED)

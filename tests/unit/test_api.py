@@ -26,6 +26,7 @@ NAMES = {
     "Region",
     "Requeued",
     "Target",
+    "WaitItem",
     "WaitResult",
     "Waiter",
     "WaiterInfo",
@@ -47,6 +48,8 @@ SIGNATURES = {
     "Manager.unlock_pi": "mem, addr, *, tid=None, private=None",
     "Manager.futex": "mem, addr",
     "Manager.wait_prepare": "w, mem, addr, val, *, bitset, priority=0, private=None",
+    "Manager.waitv": "items, timeout=None, *, deadline=None, clock",
+    "Manager.waitv_prepare": "w, items",
     "Manager.lock_pi_prepare": "w, mem, addr, *, tid, priority=0, private=None",
     "Manager.wait_complete": "w",
     "Manager.fork": "",
@@ -170,6 +173,8 @@ def test_signatures_are_as_documented(name):
 def test_named_tuples_have_their_fields():
     assert pyfutex.Requeued._fields == ("woken", "requeued")
     assert pyfutex.WakeWait._fields == ("woken", "result")
+    assert pyfutex.WaitItem._fields == ("mem", "addr", "val", "private", "size")
+    assert pyfutex.WaitItem._field_defaults == {"private": None, "size": 4}
     assert pyfutex.Region._fields == ("addr", "length", "memory", "offset", "mappable")
     assert pyfutex.WaiterInfo._fields == ("key", "kind", "bitset", "tid", "queued_for", "waiter")
 

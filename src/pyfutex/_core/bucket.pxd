@@ -23,7 +23,8 @@ from pyfutex._core.atomic cimport (
 )
 from pyfutex._core.key cimport HASH_SHIFT_LOCATION, Key, key_equal
 from pyfutex._core.status cimport MISFIT, OK, Status
-from pyfutex._core.waiter cimport OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, WOKEN, Waiter
+from pyfutex._core.vector cimport vector_claim
+from pyfutex._core.waiter cimport ENTRY, OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, WOKEN, Waiter
 from pyfutex._core.wordlock cimport LIVE, LOCKED, ONE_KEY, nobody_waits, word_unlock
 
 
@@ -39,6 +40,8 @@ cdef struct Taken:
     Waiter **threads_end
     Waiter *objects
     Waiter **objects_end
+    Waiter *entries         # of vectors; settle_entries turns them into threads and objects
+    Waiter **entries_end
     uint32_t n_objects
     uint32_t n
 
@@ -48,6 +51,8 @@ cdef inline void taken_init(Taken *taken) noexcept nogil:
     taken.threads_end = &taken.threads
     taken.objects = NULL
     taken.objects_end = &taken.objects
+    taken.entries = NULL
+    taken.entries_end = &taken.entries
     taken.n_objects = 0
     taken.n = 0
 
@@ -175,6 +180,9 @@ cdef inline bint bucket_take(Waiter **link, Waiter *w, Taken *taken) noexcept no
         taken.objects_end[0] = w
         taken.objects_end = &w.next
         taken.n_objects += 1
+    elif w.notify == ENTRY:
+        taken.entries_end[0] = w
+        taken.entries_end = &w.next
     else:
         taken.threads_end[0] = w
         taken.threads_end = &w.next
@@ -213,7 +221,8 @@ cdef inline Status bucket_wake(Waiter **link, uint32_t n, uint32_t bitset, const
             return MISFIT
         if w == before:
             break
-        if w.bitset & bitset:       # a placeholder's is 0
+        # A placeholder's bitset is 0. A vector that is leaving has nobody to be woken.
+        if w.bitset & bitset and (likely(w.notify != ENTRY) or vector_claim(w)):
             n -= 1
             if bucket_take(link, w, taken):
                 lowered[0] += ONE_KEY
@@ -242,8 +251,9 @@ cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key 
                                bint *is_new) noexcept nogil:
     """Move the first n waiters of `key` behind those of `key2` that have their priority or a higher one, in order.
 
-    They go run by run, of one priority, between placeholders. Each waiter is visited once. Stops at `before` and, with MISFIT, at a PI waiter. `lowered` grows by ONE_KEY when
-    `key` is gone from b; `is_new` becomes true when key2 was not queued in b2 before.
+    They go run by run, of one priority, between placeholders. Each waiter is visited once. Stops at `before` and, with
+    MISFIT, at a PI waiter. `lowered` grows by ONE_KEY when `key` is gone from b; `is_new` becomes true when key2 was not
+    queued in b2 before.
     """
     cdef Waiter **link = bucket_find(b, key)
     cdef Waiter **link2

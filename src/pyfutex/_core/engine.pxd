@@ -26,9 +26,9 @@ cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_
 # fork), TAKEN (a waker was faster: await_mark before its memory is reused), CONTENDED. Requires: w was queued.
 cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil
 
-# Set the descriptor and the completion queue through which a queued OBJECT waiter's taker will tell. OK, CONTENDED, or
-# TAKEN: it is not queued any more, nothing was set.
-cdef Status engine_notify_through(Waiter *w, int fd, void *queue, Mode mode) noexcept nogil
+# Set the descriptor and the completion queue through which the taker of w will tell of `told`: w itself, or the whole of
+# its vector, an OBJECT. OK, CONTENDED, or TAKEN: w is not queued any more, nothing was set.
+cdef Status engine_notify_through(Waiter *w, Waiter *told, int fd, void *queue, Mode mode) noexcept nogil
 
 # The key under which w is queued, or was last. OK or CONTENDED.
 cdef Status engine_key(Waiter *w, Key *key, Mode mode) noexcept nogil
@@ -56,7 +56,7 @@ cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const u
 cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, uint32_t *word2, uint32_t op, bint held,
                            uint32_t n, uint32_t n2, Taken *taken, Mode mode) noexcept nogil
 
-# Mark all threads in `taken`. Requires: no bucket lock held.
+# Mark all threads in `taken`. Requires: no bucket lock held; entries of vectors are settled (see waitv.pxd).
 cdef void deliver_threads(Taken *taken) noexcept nogil
 
 

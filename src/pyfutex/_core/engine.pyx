@@ -104,12 +104,12 @@ cdef Status engine_complete(Waiter *w, Mode mode) noexcept nogil:
     return OK
 
 
-cdef Status engine_notify_through(Waiter *w, int fd, void *queue, Mode mode) noexcept nogil:
+cdef Status engine_notify_through(Waiter *w, Waiter *told, int fd, void *queue, Mode mode) noexcept nogil:
     cdef Bucket *b
     cdef Status status = lock_queued(w, mode, &b)
     if status == OK:
-        w.fd = fd
-        w.queue = queue
+        told.fd = fd
+        told.queue = queue
         bucket_unlock(b, 0)
     return status
 

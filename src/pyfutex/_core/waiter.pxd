@@ -23,13 +23,15 @@ from pyfutex._core.parker cimport MARKED, Parker, UNMARKED, WITHDRAWN, unpark
 cdef enum WaiterKind:
     PLAIN = 0
     PLACEHOLDER = 1     # holds a place in the queue while a requeue asks a Python target; nobody takes it
-    PI = 2              # queued by lock_pi; only unlock_pi and the death of the owner take it
-    REQUEUE_PI = 3      # queued by wait_requeue_pi; only cmp_requeue_pi moves it, or takes it
+    VECTOR = 2          # stands for the entries of a vector, and is not queued itself; see vector.pxd
+    PI = 3              # queued by lock_pi; only unlock_pi and the death of the owner take it
+    REQUEUE_PI = 4      # queued by wait_requeue_pi; only cmp_requeue_pi moves it, or takes it
 
 
 cdef enum Notify:
     THREAD = 0          # its thread sleeps, or is about to, on the parker in `mark`
     OBJECT = 1          # `owner` is a Python Waiter of which the queue holds a reference
+    ENTRY = 2           # of a vector: whoever takes it settles with the vector in `part`; see vector.pxd
 
 cdef enum Phase:
     # What the owner of an OBJECT waiter sees. QUEUED and WOKEN are written under the bucket lock; CANCELLED by the one
@@ -39,6 +41,9 @@ cdef enum Phase:
     QUEUED = 2
     WOKEN = 3
     CANCELLED = 4
+    # Of a VECTOR alone.
+    WOKEN_EARLY = 5     # as PREPARING, but an entry was taken already
+    LEAVING = 6         # as QUEUED, but its entries are being taken out, and no waker gets one any more
 
 cdef struct Waiter:
     # The first line of 64 bytes is all that wake and requeue touch of a sleeping thread's waiter.
@@ -49,7 +54,7 @@ cdef struct Waiter:
     uint64_t location   # atomic. hash bits 63..24 | table number; 0: not queued. ONE word, because wait_complete reads it
                         #   without a lock, then confirms it under the lock that it names (a requeue may move us in between)
     uint64_t mark       # atomic. UNMARKED, MARKED, WITHDRAWN, or the Parker of the thread that sleeps on this waiter
-    uint32_t bitset
+    uint32_t bitset     # of a VECTOR that was woken: the index of the entry
     uint8_t kind        # WaiterKind
     uint8_t notify      # Notify
     uint8_t is_slept_on  # OBJECT: it stands for a thread that sleeps in a call, and is not handed out. Set once
@@ -57,10 +62,10 @@ cdef struct Waiter:
     void *manager       # the CManager through which it was queued; it outlives the waiter
     void *owner         # OBJECT: the Python Waiter
     void *queue         # OBJECT: the Completions that hears of it, or NULL
-    void *part          # what belongs to its kind. PI, REQUEUE_PI: its PIWait
+    void *part          # what belongs to its kind. PI, REQUEUE_PI: its PIWait. VECTOR, and an ENTRY of one: the Vector
     int32_t fd          # OBJECT: an eventfd to be written before the mark, or -1
     uint32_t epoch      # fork epoch in which it was queued
-    uint32_t phase      # atomic. Phase
+    uint32_t phase      # atomic. Phase; of an ENTRY a Fate
     uint32_t undrained  # atomic. 1 from before the mark until it is out of its completion queue, which uses `next`
 
 

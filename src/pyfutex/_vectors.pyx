@@ -1,0 +1,133 @@
+"""Queueing a Waiter on several words.
+
+All items are converted and their keys found before anything is queued. Then they are queued one by one, in order. Words of
+Python targets are loaded after they were queued, as everywhere: Python code may run while earlier items are queued, which
+is why all of them lie in memory of the Waiter, which stays PREPARING until the last one is queued.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._arguments cimport as_address, as_sharing, as_u32
+from pyfutex._calledtarget cimport called_load
+from pyfutex._core.bucket cimport Taken, taken_init
+from pyfutex._core.family cimport CManager
+from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
+from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, MISMATCH, NO_MEMORY, OK, Status, TAKEN
+from pyfutex._core.target cimport CTarget, READ, Sharing, Word, word_close, word_open
+from pyfutex._core.vector cimport MOST_ENTRIES, Vector
+from pyfutex._core.waiter cimport VECTOR
+from pyfutex._core.waitv cimport vector_begin, vector_give_up, vector_queue, vector_ready
+from pyfutex._delivery cimport deliver
+from pyfutex._words cimport find_key
+from pyfutex.target cimport is_called, Target
+from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse, waiter_vector
+
+
+cdef struct Item:
+    # One word to wait on. Its target and address, as objects, are in lists of queue_vector's.
+    CTarget *target
+    uint64_t addr
+    CKey key
+    uint32_t val
+    int sharing
+    bint is_called
+
+
+cdef Status convert_item(object given, Item *item, list targets, list addrs) except? <Status> 255:
+    cdef tuple words
+    cdef Py_ssize_t n
+    cdef uint32_t size
+    cdef object mem
+    if not isinstance(given, tuple) or not 3 <= len(given) <= 5:
+        raise TypeError(f"an item must be a WaitItem or a tuple (mem, addr, val[, private[, size]]), not {given!r}")
+    words = <tuple> given
+    n = len(words)
+    mem = words[0]
+    if not isinstance(mem, Target):
+        raise TypeError(f"mem must be a Target, not {type(mem).__name__}")
+    as_u32(words[2], &item.val)
+    item.sharing = as_sharing(words[3] if n > 3 else None)
+    if n > 4:
+        as_u32(words[4], &size)
+        if size != 4:
+            raise ValueError(f"size {size}: words of 4 bytes only")
+    item.target = &(<Target> mem).c
+    item.is_called = is_called(<Target> mem)
+    targets.append(mem)
+    addrs.append(words[1])
+    if as_address(words[1], &item.addr):
+        return FAULT
+    return find_key(<Target> mem, words[1], item.sharing, READ, &item.key)
+
+
+cdef Status queue_item(CManager *m, Vector *v, const Item *item) noexcept:
+    cdef Word word
+    cdef Status status
+    cdef const uint32_t *host = NULL
+    word.readers = NULL
+    word.key = item.key
+    if not item.is_called:
+        status = word_open(item.target, item.addr, LOG2_SIZE_U32, <Sharing> item.sharing, READ, &word)
+        if status != OK:
+            return status
+        host = <const uint32_t *> word.host
+    status = vector_queue(m, v, &word.key, host, item.val, ATTACHED)
+    if status == CONTENDED:
+        with nogil:
+            status = vector_queue(m, v, &word.key, host, item.val, DETACHED)
+    word_close(&word)
+    return status
+
+
+cdef Status give_up(Waiter w, Vector *v) except? <Status> 255:
+    """OK: nobody was woken, w is idle again. TAKEN: it was woken, and told so."""
+    cdef Taken taken
+    cdef Status status
+    taken_init(&taken)
+    status = vector_give_up(v, &taken, ATTACHED)
+    if status == CONTENDED:
+        with nogil:
+            status = vector_give_up(v, &taken, DETACHED)
+    if status == OK:
+        waiter_refuse(w)
+    else:
+        deliver(&taken)
+    return status
+
+
+cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) except? <Status> 255:
+    cdef Item words[MOST_ENTRIES]
+    cdef list targets = [], addrs = []
+    cdef tuple given = tuple(items)
+    cdef Vector *v
+    cdef Status status
+    cdef unsigned int n, i
+    if not 1 <= len(given) <= MOST_ENTRIES:
+        return MISFIT
+    n = <unsigned int> len(given)
+    for i in range(n):
+        status = convert_item(given[i], &words[i], targets, addrs)
+        if status != OK:
+            return status
+    waiter_claim(w, manager, tuple(targets), VECTOR, 0, 0)
+    v = waiter_vector(w, n)
+    if v == NULL:
+        waiter_refuse(w)
+        return NO_MEMORY
+    vector_begin(m, v, &w.c, n)
+    for i in range(n):
+        status = queue_item(m, v, &words[i])
+        if status == OK and words[i].is_called:
+            try:
+                if called_load(<Target> targets[i], addrs[i]) != words[i].val:
+                    status = MISMATCH
+            except BaseException:
+                if give_up(w, v) == TAKEN:
+                    w._wake_another()       # somebody was counted as woken, and nobody will know
+                raise
+        if status != OK:
+            break
+    if status == OK and vector_ready(v) == OK:
+        return OK
+    # A wake that met an item meanwhile counted us: that wins over a word that differs.
+    return OK if give_up(w, v) == TAKEN else status
