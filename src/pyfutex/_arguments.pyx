@@ -1,6 +1,6 @@
 """Python arguments to C: the slow half. Contracts are in _arguments.pxd."""
 
-from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_Check
+from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_AsUnsignedLongLongMask, PyLong_Check
 from cpython.number cimport PyNumber_Index
 from libc.math cimport ceil, isnan
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -43,7 +43,7 @@ cdef int convert_priority(object o) except -1:
 
 
 cdef int convert_modulo(object o, uint64_t *value) except -1:
-    value[0] = <uint64_t> (PyNumber_Index(o) & 0xFFFFFFFFFFFFFFFF)
+    value[0] = PyLong_AsUnsignedLongLongMask(PyNumber_Index(o))
     return 0
 
 

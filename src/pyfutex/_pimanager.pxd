@@ -7,3 +7,4 @@ cdef class PIManager:
     cdef CManager *m
     cdef object owner_alive
     cdef object __weakref__
+    cdef dict tasks             # thread id: Task; the living guest threads of all managers of the family

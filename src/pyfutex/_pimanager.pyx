@@ -28,6 +28,7 @@ cdef class PIManager:
         if owner_alive is not None and not callable(owner_alive):
             raise TypeError("owner_alive must be callable")
         self.owner_alive = owner_alive
+        self.tasks = {}
         self.m = manager_new(NULL)
         if self.m == NULL:
             raise MemoryError

@@ -404,6 +404,7 @@ cdef class Manager(PIManager):
             Operations on words of a mappable, through either of the two, reach the waiters of both.
         """
         cdef Manager child = Manager.__new__(Manager, owner_alive=self.owner_alive)
+        child.tasks = self.tasks
         manager_free(child.m)
         child.m = manager_new(self.m)
         if child.m == NULL:

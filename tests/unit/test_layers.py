@@ -19,6 +19,11 @@ INSTALLED = Path(pyfutex.__file__).parent
 
 # From the top down. A module imports from rows below its own alone.
 LAYERS = (
+    "pyfutex.linux.calls",
+    "pyfutex.linux.operations",
+    "pyfutex.linux.task",
+    "pyfutex.linux.exit pyfutex.linux.timespec",
+    "pyfutex.linux.usercopy",
     "pyfutex.aio",
     "pyfutex.futex",
     "pyfutex.manager",

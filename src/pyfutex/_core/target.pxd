@@ -31,6 +31,7 @@ cdef enum Sharing:
 cdef enum Access:
     READ = 0
     WRITE = 1
+    KEY = 2             # only the key is wanted: for a private one nothing need be mapped, as in Linux
 
 
 cdef struct CTarget:
@@ -58,6 +59,8 @@ cdef struct Word:
 cdef inline Status word_open(const CTarget *t, uint64_t addr, uint32_t log2_size, Sharing sharing, Access access,
                              Word *word) noexcept nogil:
     """OK, then word_close is due; or MISFIT (misaligned), FAULT (outside, or not writable). Never blocks."""
+    if access == KEY and sharing == IS_PRIVATE:
+        return word_open_unmapped(t, addr, log2_size, word)
     if t.kind == FLAT:
         word.readers = NULL
         return word_open_flat(t, addr, log2_size, sharing, word)
@@ -67,6 +70,17 @@ cdef inline Status word_open(const CTarget *t, uint64_t addr, uint32_t log2_size
 cdef inline void word_close(Word *word) noexcept nogil:
     if word.readers != NULL:
         readers_leave(word.readers)
+
+
+cdef inline Status word_open_unmapped(const CTarget *t, uint64_t addr, uint32_t log2_size, Word *word) noexcept nogil:
+    # Targets of all kinds: what a kind does not use is 0. An address is as aligned as the host's.
+    word.readers = NULL
+    word.host = NULL
+    if <uint64_t> (t.host + (addr - t.base)) & ((<uint64_t> 1 << log2_size) - 1):
+        return MISFIT
+    word.key.space = pack_space(t.serial, PRIVATE, log2_size)
+    word.key.offset = addr + t.key_shift
+    return OK
 
 
 cdef inline Status word_open_flat(const CTarget *t, uint64_t addr, uint32_t log2_size, Sharing sharing,
@@ -98,7 +112,8 @@ cdef inline Status word_open_mapped(const CTarget *t, uint64_t addr, uint32_t lo
         return MISFIT
     word.readers = readers_enter(t.map)
     r = region_find(region_array(t.map), addr, size)
-    if r == NULL or (access == WRITE and not r.is_writable):
+    # Not writable and no mappable behind it: Linux has no shared key for such a page.
+    if r == NULL or (not r.is_writable and (access == WRITE or (sharing == IS_SHARED and r.mappable == 0))):
         readers_leave(word.readers)
         return FAULT
     word.host = r.host + (addr - r.addr)
@@ -111,4 +126,20 @@ cdef inline Status word_open_mapped(const CTarget *t, uint64_t addr, uint32_t lo
     else:
         word.key.space = pack_space(r.mappable, SHARED_MAPPABLE, log2_size)
         word.key.offset = r.mappable_offset + (addr - r.addr)
+    return OK
+
+
+cdef inline Status bytes_open(const CTarget *t, uint64_t addr, uint64_t n, Access access, Word *word) noexcept nogil:
+    """`n` bytes at any address, if one region holds them all; without a key. OK, then word_close is due; or FAULT."""
+    cdef const Region *r
+    if t.kind == FLAT:
+        word.readers = NULL
+        word.host = t.host + (addr - t.base)
+        return OK if addr - t.base < t.nbytes and t.nbytes - (addr - t.base) >= n else FAULT
+    word.readers = readers_enter(t.map)
+    r = region_find(region_array(t.map), addr, n)
+    if r == NULL or (access == WRITE and not r.is_writable):
+        readers_leave(word.readers)
+        return FAULT
+    word.host = r.host + (addr - r.addr)
     return OK

@@ -1,0 +1,217 @@
+"""The system calls of guests: futex and those that go with a thread. What the register gets, or None: blocked."""
+
+from libc.errno cimport EINTR, ENOSYS
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from pyfutex._arguments cimport as_modulo
+from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, deadline_never
+from pyfutex._core.target cimport IS_PRIVATE, IS_SHARED, Sharing
+from pyfutex.linux.operations cimport failure, requeue, wait, wake, wake_op
+from pyfutex.linux.task cimport Blocked, BY_BLOCK, BY_HANDLER, Task, task_now
+from pyfutex.linux.timespec cimport (
+    SECONDS_32,
+    SECONDS_64,
+    SECONDS_64_ILP32,
+    TimespecLayout,
+    add_ns,
+    read_timespec,
+)
+from pyfutex.linux.usercopy cimport errno_of
+
+
+cdef enum:
+    WAIT = 0
+    WAKE = 1
+    REQUEUE = 3
+    CMP_REQUEUE = 4
+    WAKE_OP = 5
+    WAIT_BITSET = 9
+    WAKE_BITSET = 10
+    PRIVATE_FLAG = 128
+    CLOCK_FLAG = 256
+
+cdef extern from *:
+    """
+    #define PF_ANY 0xFFFFFFFFu
+    """
+    const uint32_t ANY "PF_ANY"
+
+
+cdef struct Request:
+    # A decoded futex call.
+    uint64_t addr
+    uint32_t op
+    uint32_t val
+    uint64_t timeout
+    uint64_t addr2
+    uint32_t val3
+    TimespecLayout layout
+
+
+cdef inline uint32_t low(object o) except? 0:
+    cdef uint64_t value
+    as_modulo(o, &value)
+    return <uint32_t> value
+
+
+cdef inline uint64_t register(Task task, object o) except? 0:
+    cdef uint64_t value
+    as_modulo(o, &value)
+    return value & task.registers
+
+
+cdef inline uint32_t command(uint32_t op) noexcept:
+    return op & ~<uint32_t> (PRIVATE_FLAG | CLOCK_FLAG)
+
+
+cdef inline Sharing sharing_of(uint32_t op) noexcept:
+    return IS_PRIVATE if op & PRIVATE_FLAG else IS_SHARED
+
+
+cdef inline bint takes_timeout(uint32_t cmd) noexcept:
+    return cmd == WAIT or cmd == WAIT_BITSET
+
+
+cdef inline bint takes_clock(uint32_t cmd) noexcept:
+    return cmd == WAIT_BITSET
+
+
+cdef int find_deadline(Task task, const Request *r, uint32_t cmd, Blocked *call) except -1:
+    """0 and when the call ends, or an errno."""
+    cdef int64_t ns
+    cdef int error
+    call.until = deadline_never()
+    call.restart = BY_HANDLER
+    if r.timeout == 0 or not takes_timeout(cmd):
+        return 0
+    error = read_timespec(task.mem, r.timeout, task.limit, r.layout, &ns)
+    if error:
+        return error
+    call.restart = BY_BLOCK
+    call.until.clock = CLOCK_REALTIME if r.op & CLOCK_FLAG else CLOCK_MONOTONIC
+    call.until.ns = add_ns(task_now(task, CLOCK_MONOTONIC), ns) if cmd == WAIT else ns
+    return 0
+
+
+cdef object serve(Task task, const Request *r):
+    cdef uint32_t cmd = command(r.op)
+    cdef Blocked call
+    cdef int error = find_deadline(task, r, cmd, &call)
+    if error:
+        return failure(error)
+    if r.op & CLOCK_FLAG and not takes_clock(cmd):
+        return failure(ENOSYS)
+    call.addr = r.addr
+    call.val = r.val
+    call.sharing = sharing_of(r.op)
+    if cmd == WAIT or cmd == WAIT_BITSET:
+        call.bitset = ANY if cmd == WAIT else r.val3
+        return wait(task, &call)
+    if cmd == WAKE or cmd == WAKE_BITSET:
+        return wake(task, r.addr, <int32_t> r.val, ANY if cmd == WAKE else r.val3, call.sharing)
+    if cmd == REQUEUE or cmd == CMP_REQUEUE:
+        return requeue(task, r.addr, r.addr2, <int32_t> r.val, <int32_t> r.timeout, cmd == CMP_REQUEUE, r.val3,
+                       call.sharing)
+    if cmd == WAKE_OP:
+        return wake_op(task, r.addr, r.addr2, r.val3, <int32_t> r.val, <int32_t> r.timeout, call.sharing)
+    return failure(ENOSYS)
+
+
+cdef object serve_called(Task task, const Request *r):
+    # Memory that Python code answers for says EFAULT, or whatever it is, by an exception.
+    try:
+        return serve(task, r)
+    except OSError as error:
+        return failure(errno_of(error))
+
+
+def futex(Task task not None, uaddr, op, val, timeout=0, uaddr2=0, val3=0, /):
+    """The system call futex(2), as a guest thread made it.
+
+    Parameters
+    ----------
+    task : Task
+        Who calls. Not blocked.
+    uaddr, op, val, timeout, uaddr2, val3 : int
+        The registers. Any integer is taken modulo the register's width, and `op`, `val` and `val3` modulo 2**32, as the
+        kernel does; `timeout` is a pointer to a timespec, or val2, as the operation has it.
+
+    Returns
+    -------
+    int or None
+        What the guest's register gets: a result, or a negative errno. None: the task is blocked. Its end is told by its
+        `on_complete`, through its queue, by `Task.interrupt` or by `Task.result`.
+
+    Raises
+    ------
+    TypeError
+        An argument that is no integer.
+    RuntimeError
+        The task is blocked already, has exited, or its waiter is still in its completion queue.
+
+    Notes
+    -----
+    Never blocks, and keeps the GIL. Nothing that a guest can pass raises an exception. What a Python `Target` raises
+    propagates, but for an OSError: the guest gets its errno.
+    """
+    cdef Request r
+    cdef uint64_t registers = task.registers
+    as_modulo(uaddr, &r.addr)
+    r.addr &= registers
+    r.op = low(op)
+    r.val = low(val)
+    if r.op == WAKE | PRIVATE_FLAG or (r.op == WAKE and not task.is_called):
+        return wake(task, r.addr, <int32_t> r.val, ANY, sharing_of(r.op))
+    as_modulo(timeout, &r.timeout)
+    r.timeout &= registers
+    as_modulo(uaddr2, &r.addr2)
+    r.addr2 &= registers
+    r.val3 = low(val3)
+    r.layout = SECONDS_32 if task.is_narrow else SECONDS_64
+    return serve_called(task, &r) if task.is_called else serve(task, &r)
+
+
+def futex_time64(Task task not None, uaddr, op, val, timeout=0, uaddr2=0, val3=0, /):
+    """The system call of 32-bit programs whose timespec has 64-bit seconds; otherwise as `futex`."""
+    cdef Request r
+    r.addr = register(task, uaddr)
+    r.op = low(op)
+    r.val = low(val)
+    r.timeout = register(task, timeout)
+    r.addr2 = register(task, uaddr2)
+    r.val3 = low(val3)
+    r.layout = SECONDS_64_ILP32 if task.is_narrow else SECONDS_64
+    return serve_called(task, &r) if task.is_called else serve(task, &r)
+
+
+def restart_syscall(Task task not None, /):
+    """The system call restart_syscall(2): go on with the wait that `Task.interrupt` ended with -EINTR, until the same time.
+
+    Returns
+    -------
+    int or None
+        As `futex`. -EINTR: there is nothing to go on with.
+    """
+    cdef Blocked call
+    if not task.is_restartable:
+        return failure(EINTR)
+    task.is_restartable = False
+    call = task.restart_block
+    if not task.is_called:
+        return wait(task, &call)
+    try:
+        return wait(task, &call)
+    except OSError as error:
+        return failure(errno_of(error))
+
+
+def set_tid_address(Task task not None, pointer, /):
+    """The system call set_tid_address(2): where `Task.exit` stores 0 and wakes.
+
+    Returns
+    -------
+    int
+        The thread id.
+    """
+    task.clear_tid = register(task, pointer)
+    return task.tid
