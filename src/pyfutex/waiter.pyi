@@ -1,6 +1,8 @@
 from collections.abc import Callable, Generator
 from typing import Any, NoReturn, Self, final
 
+from typing_extensions import CapsuleType
+
 from pyfutex.completionqueue import CompletionQueue
 from pyfutex.key import Key
 from pyfutex.results import WaiterState, WaitResult
@@ -10,7 +12,7 @@ class Waiter:
     tag: object
     def __new__(
         cls,
-        on_wake: Callable[[Waiter], object] | None = None,
+        on_wake: Callable[[Waiter], object] | CapsuleType | None = None,
         *,
         queue: CompletionQueue | None = None,
         tag: object = None,

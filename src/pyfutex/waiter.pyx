@@ -10,7 +10,6 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_WriteUnraisable
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 from posix.unistd cimport close
 
 from pyfutex._arguments cimport as_deadline
@@ -21,6 +20,7 @@ from pyfutex._core.engine cimport await_mark, engine_complete, engine_key, engin
 from pyfutex._core.family cimport epoch_address
 from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.parker cimport Parker, UNMARKED, WITHDRAWN, park, parker_self
+from pyfutex._core.parts cimport part_before, part_for, parts_free
 from pyfutex._core.pistate cimport PIWait, piwait_init, wait_of
 from pyfutex._core.status cimport (
     ATTACHED,
@@ -63,16 +63,17 @@ from pyfutex.results import WaiterState, WaitResult
 
 cdef extern from "Python.h":
     PyObject *PyObject_CallOneArg(object called, object argument)   # NULL with an exception set
+    bint PyCapsule_CheckExact(object o)
+    bint PyCapsule_IsValid(object capsule, const char *name)
+    void *PyCapsule_GetPointer(object capsule, const char *name)
+    void *PyCapsule_GetContext(object capsule)
 
 cdef enum:
     A_MOMENT_NS = 1000000
 
 
-cdef struct Part:
-    # In front of what a Waiter's `c.part` points to.
-    Part *next          # ring of all that this Waiter has had
-    size_t size         # bytes behind this
-    bint is_vector      # else a PIWait
+cdef const char *ON_WAKE = b"pyfutex.on_wake"
+ctypedef void (*CCallback)(void *context, int result) noexcept
 
 cdef const uint32_t *EPOCH = epoch_address()
 
@@ -157,41 +158,13 @@ cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, 
     return 0
 
 
-cdef inline Part *part_before(void *memory) noexcept:
-    return <Part *> memory - 1
-
-
-cdef void *waiter_part(Waiter w, bint is_vector, size_t size) noexcept:
-    """Memory for what belongs to w's kind, as w.c.part: that of an earlier time, or new and zeroed. NULL: there is none.
-
-    None of it moves, or is given back, before w goes: another thread may be looking at it (result, fileno).
-    """
-    cdef Part *last = NULL if w.c.part == NULL else part_before(w.c.part)
-    cdef Part *part = last
-    while part != NULL:
-        if part.is_vector == is_vector and part.size >= size:
-            w.c.part = part + 1
-            return w.c.part
-        part = part.next if part.next != last else NULL
-    part = <Part *> calloc(1, sizeof(Part) + size)
-    if part == NULL:
-        return NULL
-    part.size = size
-    part.is_vector = is_vector
-    part.next = part if last == NULL else last.next
-    if last != NULL:
-        last.next = part
-    w.c.part = part + 1
-    return w.c.part
-
-
 cdef Vector *waiter_vector(Waiter w, unsigned int n) noexcept:
     # In sizes that double, so that what is kept is no more than twice the largest.
     cdef Vector *v
     cdef uint32_t room = 4
     while room < n:
         room *= 2
-    v = <Vector *> waiter_part(w, True, sizeof(Vector) + room * sizeof(CWaiter))
+    v = <Vector *> part_for(&w.c, True, sizeof(Vector) + room * sizeof(CWaiter))
     if v != NULL:
         v.entries = <CWaiter *> (v + 1)
     return v
@@ -201,7 +174,7 @@ cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kin
                          uint64_t addr) except -1:
     cdef PIWait *wait
     waiter_claim(w, manager, target, kind, <uint32_t> 0xFFFFFFFF if kind == REQUEUE_PI else 0, priority)
-    wait = <PIWait *> waiter_part(w, False, sizeof(PIWait))
+    wait = <PIWait *> part_for(&w.c, False, sizeof(PIWait))
     if wait == NULL:
         waiter_refuse(w)
         raise MemoryError
@@ -337,9 +310,19 @@ cdef Status notify_through(Waiter w, int fd, void *queue) noexcept:
     return status
 
 
+cdef int waiter_result(Waiter w) noexcept:
+    """Requires: it was woken."""
+    if w.c.kind == VECTOR:
+        return <int> waiter_index(w)
+    return -wait_of(&w.c).error if w.c.kind >= PI else 0
+
+
 cdef void run_callback(Waiter w) noexcept:
     cdef PyObject *result
     if w.on_wake is None:
+        return
+    if PyCapsule_CheckExact(w.on_wake):
+        (<CCallback> PyCapsule_GetPointer(w.on_wake, ON_WAKE))(PyCapsule_GetContext(w.on_wake), waiter_result(w))
         return
     result = PyObject_CallOneArg(w.on_wake, w)
     if result == NULL:
@@ -354,9 +337,11 @@ cdef class Waiter:
 
     Parameters
     ----------
-    on_wake : callable, optional
+    on_wake : callable or capsule, optional
         Called with this waiter when it has been woken: by the waking thread, after it let all locks go; or, if there is
-        a `queue`, by whoever calls `CompletionQueue.run`. An exception goes to `sys.unraisablehook`.
+        a `queue`, by whoever calls `CompletionQueue.run`. An exception goes to `sys.unraisablehook`. A capsule named
+        "pyfutex.on_wake" holds a C function instead, ``void (*)(void *context, int result)``: it is called attached, with
+        the capsule's context and what `result` says.
     queue : CompletionQueue, optional
         Where this waiter goes when woken.
     tag : object, optional
@@ -384,27 +369,17 @@ cdef class Waiter:
         self.queue = queue
         self.c.queue = NULL if queue is None else <void *> &queue.c
         self.tag = tag
-        if on_wake is not None and not callable(on_wake):
-            raise TypeError("on_wake must be callable")
+        if on_wake is not None and not callable(on_wake) and not PyCapsule_IsValid(on_wake, ON_WAKE):
+            raise TypeError('on_wake must be callable, or a capsule named "pyfutex.on_wake"')
 
     def __dealloc__(self):
         # Not queued: the queue would hold a reference. Nor about to be marked: so would its taker. Without an owner the
         # constructor refused its arguments before it set anything up: then 0 is no descriptor of ours.
-        cdef Part *part
-        cdef Part *next
         if self.c.owner == NULL:
             return
         if self.c.fd >= 0:
             close(self.c.fd)
-        if self.c.part == NULL:
-            return
-        part = part_before(self.c.part)
-        next = part.next
-        part.next = NULL        # the ring ends here
-        while next != NULL:
-            part = next
-            next = part.next
-            free(part)
+        parts_free(&self.c)
 
     @property
     def state(self):
@@ -425,9 +400,7 @@ cdef class Waiter:
         """
         if waiter_phase(self) != WOKEN:
             return None
-        if self.c.kind == VECTOR:
-            return waiter_index(self)
-        return -wait_of(&self.c).error if self.c.kind >= PI else 0
+        return waiter_result(self)
 
     @property
     def key(self):

@@ -46,7 +46,7 @@ LAYERS = (
     "pyfutex._core.family",
     "pyfutex._core.table",
     "pyfutex._core.bucket pyfutex._core.completions pyfutex._core.target",
-    "pyfutex._core.pistate pyfutex._core.vector",
+    "pyfutex._core.parts pyfutex._core.pistate pyfutex._core.vector",
     "pyfutex._core.waiter pyfutex._core.region pyfutex._core.wakeop",
     "pyfutex._core.key pyfutex._core.wordlock",
     "pyfutex._core.parker",
