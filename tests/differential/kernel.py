@@ -9,12 +9,15 @@ from __future__ import annotations
 import ctypes
 import platform
 import time
+from errno import EINVAL
 from pathlib import Path
 from typing import Final
 
 SYS_FUTEX: Final = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}.get(
     platform.machine()
 )
+
+SYS_FUTEX_WAITV: Final = 449
 
 WAIT: Final = 0
 WAKE: Final = 1
@@ -29,6 +32,7 @@ WAKE_BITSET: Final = 10
 WAIT_REQUEUE_PI: Final = 11
 CMP_REQUEUE_PI: Final = 12
 PRIVATE: Final = 128
+FUTEX2_SIZE_U32: Final = 2
 
 WAITERS: Final = 0x8000_0000
 OWNER_DIED: Final = 0x4000_0000
@@ -60,6 +64,17 @@ class Timespec(ctypes.Structure):
         return cls(whole, nanoseconds)
 
 
+class WaitvEntry(ctypes.Structure):
+    """struct futex_waitv."""
+
+    _fields_ = (
+        ("val", ctypes.c_uint64),
+        ("uaddr", ctypes.c_uint64),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    )
+
+
 def futex(uaddr: int, op: int, val: int = 0, utime_or_val2: int = 0, uaddr2: int = 0, val3: int = 0) -> int:
     """One futex(2) call, the GIL released meanwhile. Negative arguments become two's complement."""
     mask = 0xFFFF_FFFF_FFFF_FFFF
@@ -79,6 +94,44 @@ def wait(
         return futex(uaddr, WAIT | flag, val, ctypes.addressof(limit) if limit else 0)
     limit = None if timeout is None else Timespec.of(time.monotonic() + timeout)
     return futex(uaddr, WAIT_BITSET | flag, val, ctypes.addressof(limit) if limit else 0, 0, bitset)
+
+
+class Vector:
+    """Arguments of a futex_waitv call, made before the thread that will sleep in it is told to.
+
+    Parameters
+    ----------
+    entries : list of (uaddr, val, private)
+    """
+
+    def __init__(self, entries: list[tuple[int, int, bool]]) -> None:
+        self.entries = (WaitvEntry * max(1, len(entries)))(
+            *(
+                (val, uaddr, FUTEX2_SIZE_U32 | (PRIVATE if private else 0), 0)
+                for uaddr, val, private in entries
+            )
+        )
+        self.uaddr = ctypes.addressof(self.entries)
+        self.n = len(entries)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """futex_waitv(2): the index, or -EAGAIN, -ETIMEDOUT, ...; `timeout` is relative here."""
+        limit = None if timeout is None else Timespec.of(time.monotonic() + timeout)
+        result = _syscall(
+            SYS_FUTEX_WAITV,
+            self.uaddr,
+            self.n,
+            0,
+            ctypes.addressof(limit) if limit else 0,
+            time.CLOCK_MONOTONIC,
+            0,
+        )
+        return int(result) if result >= 0 else -ctypes.get_errno()
+
+
+def has_waitv() -> bool:
+    """Tell whether the running kernel knows futex_waitv(2)."""
+    return Vector([]).wait() == -EINVAL
 
 
 def wake(uaddr: int, n: int, *, bitset: int | None = None, private: bool = True) -> int:
@@ -139,6 +192,8 @@ def cmp_requeue_pi(uaddr: int, uaddr2: int, val: int, n_requeue: int, *, private
 def asleep(tid: int, uaddr: int) -> bool:
     """Tell whether thread `tid` of this process sleeps in the queue of a futex(2) call on `uaddr`.
 
+    For futex_waitv(2), `uaddr` is that of the list.
+
     The kernel prints a call's arguments only for a thread that is off its processor and not runnable. A wake makes
     its thread runnable before the waking call returns, so a thread seen here after a wake was not woken by it. Inside
     the call a thread may also sleep uninterruptibly (state D) for the process's memory map, before it is queued; so
@@ -149,7 +204,8 @@ def asleep(tid: int, uaddr: int) -> bool:
 
 def _is_inside(tid: int, uaddr: int) -> bool:
     fields = _task_file(tid, "syscall").split()
-    return len(fields) > 2 and fields[0] == str(SYS_FUTEX) and int(fields[1], 16) == uaddr
+    numbers = {str(SYS_FUTEX), str(SYS_FUTEX_WAITV)}
+    return len(fields) > 2 and fields[0] in numbers and int(fields[1], 16) == uaddr
 
 
 def _state(tid: int) -> str:

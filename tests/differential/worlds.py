@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ANY: Final = 0xFFFF_FFFF
 ALL: Final = 0x7FFF_FFFF
 BLOCKED: Final = "blocked"
+VECTOR: Final = -1  # what a thread sleeps on, in place of the address of one word
 NOBODY_TID: Final = 0x3FFF_FFF0  # above every limit on thread ids: nobody's
 
 _kept_pages: list[Any] = []
@@ -133,6 +134,10 @@ class World(ABC):
         private: bool = True,
     ) -> int | str:
         """Wait as `name`: BLOCKED once it sleeps, or the result if it did not sleep."""
+
+    @abstractmethod
+    def waitv(self, name: str, items: list[tuple[int, int, bool]], timeout: float | None = None) -> int | str:
+        """Wait as `name` on words (addr, val, private): as `wait`; in the end, the index."""
 
     @abstractmethod
     def wake(self, addr: int, n: int = 1, *, bitset: int | None = None, private: bool = True) -> int: ...
@@ -246,6 +251,7 @@ class KernelWorld(ThreadedWorld):
     def __init__(self) -> None:
         super().__init__()
         self.base = ctypes.addressof(self.words)
+        self.words_of: dict[str, list[int]] = {}
 
     def settled(self) -> bool:
         return all(
@@ -267,6 +273,11 @@ class KernelWorld(ThreadedWorld):
         return self.begin(
             name, uaddr, lambda: kernel.wait(uaddr, val, timeout, bitset=bitset, private=private), timeout
         )
+
+    def waitv(self, name: str, items: list[tuple[int, int, bool]], timeout: float | None = None) -> int | str:
+        vector = kernel.Vector([(self.base + addr, val, private) for addr, val, private in items])
+        self.words_of[name] = [uaddr for uaddr, *_ in items]
+        return self.begin(name, vector.uaddr, lambda: vector.wait(timeout), timeout)
 
     def wake(self, addr: int, n: int = 1, *, bitset: int | None = None, private: bool = True) -> int:
         return kernel.wake(self.base + addr, n, bitset=bitset, private=private)
@@ -309,9 +320,10 @@ class KernelWorld(ThreadedWorld):
         return kernel.cmp_requeue_pi(self.base + addr, self.base + addr2, val, n_requeue)
 
     def close(self) -> None:
-        for agent in self.blocked.values():
-            for private in (True, False):
-                kernel.wake(agent.uaddr, ALL, private=private)
+        for name, agent in self.blocked.items():
+            for uaddr in [agent.uaddr, *(self.base + addr for addr in self.words_of.get(name, []))]:
+                for private in (True, False):
+                    kernel.wake(uaddr, ALL, private=private)
         super().close()
 
 
@@ -369,9 +381,23 @@ class ManagerCalls(World):
 class SleepingWorld(ManagerCalls, ThreadedWorld):
     """A Manager whose waiters are threads asleep in Manager.wait and Manager.lock_pi."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.words_of: dict[str, list[int]] = {}
+
     def settled(self) -> bool:
-        ended = sum(agent.done.is_set() for agent in self.blocked.values())
-        return ended + len(self.manager) == len(self.blocked)
+        # The manager counts each entry of a vector.
+        running = [name for name, agent in self.blocked.items() if not agent.done.is_set()]
+        entries = sum(
+            len(self.words_of[name]) if self.blocked[name].uaddr == VECTOR else 1 for name in running
+        )
+        return entries == len(self.manager)
+
+    def waitv(self, name: str, items: list[tuple[int, int, bool]], timeout: float | None = None) -> int | str:
+        vector = [pyfutex.WaitItem(self.memory, *item) for item in items]
+        self.words_of[name] = [addr for addr, *_ in items]
+        call = lambda: {-1: -ETIMEDOUT, -2: -EAGAIN}.get(i := self.manager.waitv(vector, timeout), i)  # noqa: E731
+        return self.begin(name, VECTOR, lambda: answer(call), timeout)
 
     def wait(
         self,
@@ -415,9 +441,10 @@ class SleepingWorld(ManagerCalls, ThreadedWorld):
         self.manager.owner_exit(self.tid(name))
 
     def close(self) -> None:
-        for addr in {agent.uaddr for agent in self.blocked.values()}:
-            for private in (True, False):
-                self.wake(addr, ALL, private=private)
+        for name, agent in self.blocked.items():
+            for addr in self.words_of[name] if agent.uaddr == VECTOR else [agent.uaddr]:
+                for private in (True, False):
+                    self.wake(addr, ALL, private=private)
         super().close()
 
 
@@ -455,6 +482,19 @@ class PreparedWorld(ManagerCalls):
             return BLOCKED
         ending = waiter.wait(timeout)
         return -ETIMEDOUT if ending is pyfutex.WaitResult.TIMEOUT and waiter.cancel() else 0
+
+    def waitv(self, name: str, items: list[tuple[int, int, bool]], timeout: float | None = None) -> int | str:
+        waiter = pyfutex.Waiter()
+        result = self.manager.waitv_prepare(waiter, [(self.memory, *item) for item in items])
+        if result is not None:
+            return result
+        if timeout is None:
+            self.blocked[name] = waiter
+            return BLOCKED
+        ending = waiter.wait(timeout)
+        if ending is pyfutex.WaitResult.TIMEOUT and waiter.cancel():
+            return -ETIMEDOUT
+        return waiter.result if waiter.result is not None else BLOCKED
 
     def lock_pi(self, name: str, addr: int) -> int | str:
         waiter = pyfutex.Waiter()
