@@ -161,6 +161,32 @@ def ratio_row(
     )
 
 
+def added_row(
+    group: str,
+    name: str,
+    ours: Series,
+    floor: Series,
+    bound: float | None,
+    *,
+    scale: float = 1.0,
+    note: str = "",
+) -> Row:
+    """(ours - floor) * scale in nanoseconds, of the minima and round by round."""
+    paired = [(a - b) * scale for a, b in zip(ours.per_op, floor.per_op, strict=True)]
+    return Row(
+        group=group,
+        name=name,
+        best=(ours.minimum - floor.minimum) * scale,
+        median=statistics.median(paired),
+        low=percentile(paired, 0.1),
+        high=percentile(paired, 0.9),
+        bound=bound,
+        unit="ns",
+        figures={"ours_min_ns": ours.minimum, "floor_min_ns": floor.minimum},
+        note=note,
+    )
+
+
 @dataclass(frozen=True)
 class Plan:
     """How much to measure: `full`, or `smoke`, where a figure only has to come out."""

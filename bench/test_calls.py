@@ -20,7 +20,7 @@ KERNEL_CALLS = 500
 
 
 class Operation(NamedTuple):
-    """A statement over `m`, `f`, `mem` and `w`, and the system call that does the same."""
+    """A statement over `m`, `k`, `f`, `mem` and `w`, and the system call that does the same."""
 
     statement: str
     kernel: str | None
@@ -37,6 +37,9 @@ OPERATIONS = {
         "m.lock_pi(mem, 64); m.unlock_pi(mem, 64)", "lock_pi + unlock_pi"
     ),
     "Manager.wait_prepare, refused": Operation("m.wait_prepare(w, mem, 64, 1)", "wait, refused"),
+    "Kernel.wake": Operation("k.wake(mem, 64, private=True)", "wake"),
+    "Kernel.wait, refused": Operation("k.wait(mem, 64, 1, private=True)", "wait, refused"),
+    "Kernel.wake_op": Operation("k.wake_op(mem, 64, 192, 0x10001000, private=True)", "wake_op"),
     "Futex.wake": Operation("f.wake()", "wake"),
     "Futex.wait, refused": Operation("f.wait(1)", "wait, refused"),
     "Futex.load": Operation("f.load()", None),
@@ -58,10 +61,16 @@ def test_call(who: str, name: str, time_loop: TimeLoop) -> None:
         time_loop(name, timed(lambda n: cloop.kernel(operation.kernel, n)), KERNEL_CALLS)
         return
     if who == "empty":
-        names = {"m": floor.Manager(), "f": floor.Futex(), "mem": floor.Memory(), "w": waiter}
+        names = {
+            "m": floor.Manager(),
+            "k": floor.Manager(),
+            "f": floor.Futex(),
+            "mem": floor.Memory(),
+            "w": waiter,
+        }
     else:
         manager = pyfutex.Manager()
-        names = {"m": manager, "f": manager.futex(mem, 64), "mem": mem, "w": waiter}
+        names = {"m": manager, "k": pyfutex.Kernel(), "f": manager.futex(mem, 64), "mem": mem, "w": waiter}
     time_loop(name, python_loop(operation.statement, **names), CALLS)
 
 

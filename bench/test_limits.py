@@ -17,5 +17,7 @@ def test_smoke_report_has_every_subject(tmp_path: Path) -> None:
     assert limits.main(["--smoke", "--json", str(report)]) == 0
     found = json.loads(report.read_text())
     groups = {row["group"] for row in found["limits"]}
-    assert {limits.SUBJECTS[name].GROUP for name in ("calls", "loops", "crowd", "growth", "sizes")} <= groups
+    assert {
+        limits.SUBJECTS[name].GROUP for name in ("calls", "loops", "kernel", "crowd", "growth", "sizes")
+    } <= groups
     assert all(row["best"] == row["best"] for row in found["limits"])

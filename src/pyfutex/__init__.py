@@ -7,6 +7,7 @@ from pyfutex._errors import InvalidArgument
 from pyfutex.addressspace import AddressSpace
 from pyfutex.completionqueue import CompletionQueue
 from pyfutex.futex import Futex
+from pyfutex.kernel import Kernel, KernelFutex
 from pyfutex.key import Key, Mappable
 from pyfutex.manager import Manager
 from pyfutex.memory import Memory
@@ -36,6 +37,8 @@ __all__ = [
     "CompletionQueue",
     "Futex",
     "InvalidArgument",
+    "Kernel",
+    "KernelFutex",
     "Key",
     "KeyKind",
     "Manager",

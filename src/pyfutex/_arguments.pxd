@@ -7,7 +7,9 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport likely
 from pyfutex._core.clock cimport Deadline, deadline_never
+from pyfutex._core.status cimport MISFIT
 from pyfutex._core.target cimport BY_MEMORY, IS_PRIVATE, IS_SHARED
+from pyfutex._errors cimport raise_status
 
 
 cdef extern from "_arguments.h":
@@ -37,6 +39,25 @@ cdef inline int as_u32(object o, uint32_t *value) except -1:
     return 0
 
 
+# The default bitset, written as a literal in the caller's signature, is this very object: equal constants of one compiled
+# module are one object, and an inline function is compiled into the module that calls it. So it needs no conversion.
+cdef inline int as_bitset(object bitset, uint32_t *value) except -1:
+    cdef object every_bit = 0xFFFFFFFF
+    if likely(bitset is every_bit):
+        value[0] = 0xFFFFFFFF
+        return 0
+    return as_u32(bitset, value)
+
+
+# InvalidArgument if 0.
+cdef inline uint32_t nonzero_bitset(object bitset) except 0:
+    cdef uint32_t value
+    as_bitset(bitset, &value)
+    if value == 0:
+        raise_status(MISFIT)
+    return value
+
+
 cdef inline int as_address(object o, uint64_t *value) except -1:
     if likely(small_int(o, value)):
         return 0
@@ -44,9 +65,14 @@ cdef inline int as_address(object o, uint64_t *value) except -1:
 
 
 cdef inline int as_count(object o, uint32_t *value) except -1:
+    # All, the other usual count, is known as the bitset is.
+    cdef object every = 0x7FFFFFFF
     cdef uint64_t wide
     if likely(small_int(o, &wide)):     # one digit: below 2**30
         value[0] = <uint32_t> wide
+        return 0
+    if o is every:
+        value[0] = 0x7FFFFFFF
         return 0
     return convert_count(o, value)
 

@@ -5,7 +5,6 @@ from libc.errno cimport EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH
 from pyfutex._core.status cimport (
     DEADLOCK,
     FAULT,
-    MISFIT,
     MISMATCH,
     NO_MEMORY,
     NO_OWNER,
@@ -46,21 +45,31 @@ cdef int status_errno(Status status) noexcept:
 
 
 cdef dict TEXTS = {
-    <int> MISFIT: "misaligned address, zero bitset, negative count, or a waiter of another kind is queued",
-    <int> FAULT: "address outside the memory, or not writable",
-    <int> DEADLOCK: "the lock is held by its caller",
-    <int> NOT_OWNER: "the lock is not held by its caller",
-    <int> NO_OWNER: "the owner of the lock does not exist",
-    <int> TRY_AGAIN: "the futex word changed meanwhile",
-    <int> UNKNOWN_OPERATION: "unknown operation or comparison",
+    EINVAL: "misaligned address, zero bitset, negative count, or a waiter of another kind is queued",
+    EFAULT: "address outside the memory, or not writable",
+    EDEADLK: "the lock is held by its caller",
+    EPERM: "the lock is not held by its caller",
+    ESRCH: "the owner of the lock does not exist",
+    EAGAIN: "the futex word changed meanwhile",
+    ENOSYS: "unknown operation or comparison",
+    ENOMEM: "no memory for the waiters",
 }
 
 
+cdef int raise_errno(int number, object text=None) except -1:
+    raise error_of(number, text)
+
+
+cdef object error_of(int number, object text):
+    if text is None:
+        text = TEXTS.get(number) or strerror(number)
+    if number == ENOMEM:
+        return MemoryError(text)
+    return (InvalidArgument if number == EINVAL else OSError)(number, text)
+
+
 cdef int raise_status(Status status, long woken=-1, long requeued=-1) except -1:
-    cdef int number = status_errno(status)
-    if status == NO_MEMORY:
-        raise MemoryError("no memory for the table of waiters")
-    error = (InvalidArgument if number == EINVAL else OSError)(number, TEXTS.get(<int> status, strerror(number)))
+    error = error_of(status_errno(status), None)
     if woken >= 0:
         error.woken = woken
     if requeued >= 0:

@@ -27,6 +27,17 @@ cdef int convert_tid(object tid, uint32_t *value) except -1:
     return 0
 
 
+cdef int refuse_foreign_tid(object tid) except -1:
+    cdef uint32_t number
+    cdef int own
+    if tid is not None:
+        convert_tid(tid, &number)
+        own = gettid()
+        if <int> number != own:
+            raise ValueError(f"the kernel knows who calls: tid must be this thread's own, {own}, not {number}")
+    return 0
+
+
 cdef int ask_for_owner(CManager *m, Target mem, object addr, int sharing, uint32_t tid, object owner_alive,
                        Owner *owner) except -1:
     cdef Word word

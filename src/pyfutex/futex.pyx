@@ -2,29 +2,23 @@
 
 cimport cython
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
-from pyfutex._arguments cimport as_count, as_deadline, as_modulo, as_u32
+from pyfutex._arguments cimport as_count, as_deadline, as_u32
 from pyfutex._blocking cimport block_wait, block_wake_wait
-from pyfutex._core.atomic cimport (
-    cas_u32,
-    exchange_u32,
-    fetch_add_u32,
-    likely,
-    load_acquire_u32,
-    load_u32,
-    store_u32,
-)
+from pyfutex._core.atomic cimport likely, load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline
 from pyfutex._core.engine cimport engine_wake_slow, nobody_at
 from pyfutex._core.family cimport table_of
 from pyfutex._core.key cimport key_hash
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
-from pyfutex._core.target cimport BY_MEMORY, READ, Word, word_close
+from pyfutex._core.target cimport BY_MEMORY, Word
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
-from pyfutex._words cimport open_word
+from pyfutex._futexword cimport futex_word_bind, FutexWord
+from pyfutex.manager cimport Manager
+from pyfutex.memory cimport Memory
 
 from pyfutex.results import WaitResult
 
@@ -33,7 +27,7 @@ cdef object MONOTONIC = CLOCK_MONOTONIC
 
 
 @cython.final
-cdef class Futex:
+cdef class Futex(FutexWord):
     """One futex word of a Memory, bound to a manager.
 
     Parameters
@@ -57,47 +51,12 @@ cdef class Futex:
 
     def __cinit__(self, Manager engine not None, Memory mem not None, addr, /):
         cdef Word word
-        cdef Status status = open_word(mem, addr, BY_MEMORY, READ, &word)
-        if status != OK:
-            raise_status(status)
-        word_close(&word)
+        futex_word_bind(self, mem, addr, &word)
         self.engine = engine
-        self.mem = mem
-        self.addr = addr
         self.m = engine.m
-        self.word = <uint32_t *> word.host
         self.key = word.key
         self.table = table_of(self.m, &self.key)
         self.hash = key_hash(&self.key, &self.m.seed)
-
-    def load(self):
-        """The value of the word."""
-        return load_u32(self.word)
-
-    def store(self, value, /):
-        """Store a value."""
-        cdef uint32_t v
-        as_u32(value, &v)
-        store_u32(self.word, v)
-
-    def exchange(self, value, /):
-        """Store a value and return what was there."""
-        cdef uint32_t v
-        as_u32(value, &v)
-        return exchange_u32(self.word, v)
-
-    def compare_exchange(self, expected, desired, /):
-        """Store `desired` if `expected` is there; whether it was."""
-        cdef uint32_t e, d
-        as_u32(expected, &e)
-        as_u32(desired, &d)
-        return bool(cas_u32(self.word, e, d))
-
-    def fetch_add(self, value=1, /):
-        """Add, modulo 2**32, and return what was there."""
-        cdef uint64_t v
-        as_modulo(value, &v)
-        return fetch_add_u32(self.word, <uint32_t> v)
 
     def wait(self, val, timeout=None, /):
         """Sleep until woken, provided the word holds `val`; `timeout` in seconds. As `Manager.wait`.
@@ -142,12 +101,6 @@ cdef class Futex:
         as_deadline(timeout, None, MONOTONIC, &until)
         return block_wake_wait(self.engine, self.m, self.mem, self.addr, 1, other.mem, other.addr, value, until,
                                BY_MEMORY)
-
-    def __reduce__(self):
-        raise TypeError("a Futex is memory of this process and cannot be pickled")
-
-    def __repr__(self):
-        return f"<Futex at {self.addr:#x} of {self.mem!r}>"
 
 
 cdef object wake_slowly(Futex f, uint32_t count):

@@ -8,7 +8,16 @@ cimport cython
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from pyfutex._arguments cimport as_address, as_count, as_deadline, as_sharing, as_u32, convert_priority
+from pyfutex._arguments cimport (
+    as_address,
+    as_bitset,
+    as_count,
+    as_deadline,
+    as_sharing,
+    as_u32,
+    convert_priority,
+    nonzero_bitset,
+)
 from pyfutex._blocking cimport block_wait, block_waitv, block_wake_wait
 from pyfutex._calledtarget cimport called_prepare
 from pyfutex._core.atomic cimport likely, load_acquire_u32
@@ -31,25 +40,8 @@ from pyfutex.target cimport Target
 from pyfutex.waiter cimport Waiter, waiter_claim, waiter_index, waiter_leave, waiter_phase, waiter_refuse
 
 
-# The default bitset is this very object: compiled constants of one module are, so it is known without a conversion. So is
-# the default priority, as small integers are anyway.
-cdef object EVERY_BIT = 0xFFFFFFFF
+# The default priority is this very object, as small integers are.
 cdef object NORMAL = 0
-
-
-cdef inline int as_bitset(object bitset, uint32_t *value) except -1:
-    if likely(bitset is EVERY_BIT):
-        value[0] = 0xFFFFFFFF
-        return 0
-    return as_u32(bitset, value)
-
-
-cdef inline uint32_t nonzero_bitset(object bitset) except 0:
-    cdef uint32_t value
-    as_bitset(bitset, &value)
-    if value == 0:
-        raise_status(MISFIT)
-    return value
 
 
 @cython.final

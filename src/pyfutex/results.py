@@ -63,7 +63,7 @@ class KeyKind(IntEnum):
 
 
 class WaitItem(NamedTuple):
-    """One word of a `Manager.waitv`; a plain tuple does as well."""
+    """One word of a `waitv`; a plain tuple does as well."""
 
     mem: Target
     addr: int

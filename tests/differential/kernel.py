@@ -17,7 +17,9 @@ SYS_FUTEX: Final = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221,
     platform.machine()
 )
 
+# The newer calls have the same number everywhere.
 SYS_FUTEX_WAITV: Final = 449
+SYS_FUTEX_WAIT: Final = 455
 
 WAIT: Final = 0
 WAKE: Final = 1
@@ -200,6 +202,16 @@ def asleep(tid: int, uaddr: int) -> bool:
     the state is asked for too, between two looks that see the same call.
     """
     return _is_inside(tid, uaddr) and _state(tid) == "S" and _is_inside(tid, uaddr)
+
+
+def sleeps_in_call(tid: int, *numbers: int | None) -> bool:
+    """Tell whether thread `tid` of this process sleeps in a system call with one of these numbers."""
+    wanted = {str(number) for number in numbers}
+
+    def is_inside() -> bool:
+        return _task_file(tid, "syscall").partition(" ")[0] in wanted
+
+    return is_inside() and _state(tid) == "S" and is_inside()
 
 
 def _is_inside(tid: int, uaddr: int) -> bool:

@@ -18,6 +18,8 @@ NAMES = {
     "CompletionQueue",
     "Futex",
     "InvalidArgument",
+    "Kernel",
+    "KernelFutex",
     "Key",
     "KeyKind",
     "Manager",
@@ -33,7 +35,18 @@ NAMES = {
     "WaiterState",
     "WakeWait",
 }
-FINAL = ["AddressSpace", "CompletionQueue", "Futex", "Key", "Manager", "Mappable", "Memory", "Waiter"]
+FINAL = [
+    "AddressSpace",
+    "CompletionQueue",
+    "Futex",
+    "Kernel",
+    "KernelFutex",
+    "Key",
+    "Manager",
+    "Mappable",
+    "Memory",
+    "Waiter",
+]
 SIGNATURES = {
     "Manager.wait": "mem, addr, val, timeout=None, *, deadline=None, clock, bitset, private=None",
     "Manager.wake": "mem, addr, n=1, *, bitset, private=None",
@@ -56,6 +69,26 @@ SIGNATURES = {
     "Manager.close": "",
     "Manager.waiters": "mem=None, addr=None",
     "Manager.stats": "",
+    "Kernel.wait": "mem, addr, val, timeout=None, *, deadline=None, clock, bitset, private=None",
+    "Kernel.wake": "mem, addr, n=1, *, bitset, private=None",
+    "Kernel.requeue": "mem, addr, addr2, n_wake=1, n_requeue, *, mem2=None, private=None",
+    "Kernel.cmp_requeue": "mem, addr, addr2, val, n_wake=1, n_requeue, *, mem2=None, private=None",
+    "Kernel.wake_op": "mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None",
+    "Kernel.wake_wait": (
+        "mem, wake_addr, wait_addr, val, timeout=None, *, n=1, mem2=None, deadline=None, clock, private=None"
+    ),
+    "Kernel.waitv": "items, timeout=None, *, deadline=None, clock",
+    "Kernel.lock_pi": "mem, addr, timeout=None, *, tid=None, deadline=None, clock, private=None",
+    "Kernel.trylock_pi": "mem, addr, *, tid=None, private=None",
+    "Kernel.unlock_pi": "mem, addr, *, tid=None, private=None",
+    "Kernel.wait_requeue_pi": (
+        "mem, addr, addr2, val, timeout=None, *, tid=None, deadline=None, clock, mem2=None, private=None"
+    ),
+    "Kernel.cmp_requeue_pi": "mem, addr, addr2, val, n_requeue, *, mem2=None, private=None",
+    "Kernel.futex": "mem, addr",
+    "KernelFutex.wait": "val, timeout=None, /",
+    "KernelFutex.wake": "n=1, /",
+    "KernelFutex.wake_wait": "other, val, timeout=None, /",
     "Waiter.wait": "timeout=None, *, deadline=None, clock",
     "Waiter.cancel": "",
     "Waiter.fileno": "",
@@ -157,6 +190,7 @@ def test_target_can_be_subclassed():
 def test_instances_take_no_new_attributes(name):
     made = {
         "Futex": lambda: pyfutex.Manager().futex(pyfutex.Memory(bytearray(8)), 0),
+        "KernelFutex": lambda: pyfutex.Kernel().futex(pyfutex.Memory(bytearray(8)), 0),
         "Key": lambda: pyfutex.Key(pyfutex.KeyKind.PRIVATE, 0),
         "Memory": lambda: pyfutex.Memory(bytearray(8)),
     }.get(name, getattr(pyfutex, name))()

@@ -9,6 +9,7 @@ from pyfutex_floor.minimal cimport (
     KERNEL_LOCK_UNLOCK_PI,
     KERNEL_REQUEUE,
     KERNEL_WAIT_REFUSED,
+    KERNEL_WAIT_TIMED_OUT,
     KERNEL_WAKE,
     KERNEL_WAKE_OP,
     minimal_chase,
@@ -31,6 +32,7 @@ cdef enum:
 KERNEL_OPERATIONS = {
     "wake": KERNEL_WAKE,
     "wait, refused": KERNEL_WAIT_REFUSED,
+    "wait, timed out": KERNEL_WAIT_TIMED_OUT,
     "requeue": KERNEL_REQUEUE,
     "cmp_requeue": KERNEL_CMP_REQUEUE,
     "wake_op": KERNEL_WAKE_OP,
@@ -110,7 +112,7 @@ def fence(uint64_t n):
         minimal_fence(n)
 
 
-def kernel(operation, uint64_t n):
+def kernel(operation, uint64_t n, *, bint private=True):
     """Make a system call `n` times on futex words that nobody waits on.
 
     Parameters
@@ -118,11 +120,13 @@ def kernel(operation, uint64_t n):
     operation : str
         A key of KERNEL_OPERATIONS.
     n : int
+    private : bool, optional
+        Whether the words are private to the process.
     """
     cdef minimal_kernel_operation which = KERNEL_OPERATIONS[operation]
     cdef int failed
     with nogil:
-        failed = minimal_kernel(which, n)
+        failed = minimal_kernel(which, private, n)
     if failed != 0:
         raise OSError(-failed, operation)
 

@@ -42,45 +42,56 @@ void minimal_fence(uint64_t n)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static long futex(uint32_t *word, int op, uint32_t val, uint64_t val2, uint32_t *word2, uint32_t val3)
+static inline long futex(uint32_t *word, int op, uint32_t val, uint64_t val2, uint32_t *word2, uint32_t val3)
 {
-    return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, val2, word2, val3);
+    return syscall(SYS_futex, word, op, val, val2, word2, val3);
 }
 
-static long kernel_wake(uint32_t *word, int n) { return futex(word, FUTEX_WAKE, n, 0, NULL, 0); }
+static long kernel_wake(uint32_t *word, int n) { return futex(word, FUTEX_WAKE_PRIVATE, n, 0, NULL, 0); }
 
-static long kernel_lock_unlock_pi(uint32_t *word)
+static inline long kernel_lock_unlock_pi(uint32_t *word, int flag)
 {
-    long failed = futex(word, FUTEX_LOCK_PI, 0, 0, NULL, 0);
-    return failed != 0 ? failed : futex(word, FUTEX_UNLOCK_PI, 0, 0, NULL, 0);
+    long failed = futex(word, FUTEX_LOCK_PI | flag, 0, 0, NULL, 0);
+    return failed != 0 ? failed : futex(word, FUTEX_UNLOCK_PI | flag, 0, 0, NULL, 0);
 }
 
-static long kernel_once(enum minimal_kernel_operation operation, uint32_t *words)
+/* Answers 0 if the call failed with `expected`. */
+static inline long failed_with(int expected, long result) { return result == -1 && errno == expected ? 0 : -1; }
+
+static inline long kernel_wait_timed_out(uint32_t *word, int flag)
+{
+    struct timespec long_ago = {0, 0};
+    return failed_with(ETIMEDOUT, futex(word, FUTEX_WAIT_BITSET | flag, 0, (uintptr_t)&long_ago, NULL, UINT32_MAX));
+}
+
+static long kernel_once(enum minimal_kernel_operation operation, uint32_t *words, int flag)
 {
     uint32_t *word = &words[0], *word2 = &words[1];
     switch (operation) {
     case KERNEL_WAKE:
-        return kernel_wake(word, 1);
+        return futex(word, FUTEX_WAKE | flag, 1, 0, NULL, 0);
     case KERNEL_WAIT_REFUSED:
-        return futex(word, FUTEX_WAIT, 1, 0, NULL, 0) == -1 && errno == EAGAIN ? 0 : -1;
+        return failed_with(EAGAIN, futex(word, FUTEX_WAIT | flag, 1, 0, NULL, 0));
+    case KERNEL_WAIT_TIMED_OUT:
+        return kernel_wait_timed_out(word, flag);
     case KERNEL_REQUEUE:
-        return futex(word, FUTEX_REQUEUE, 1, INT32_MAX, word2, 0);
+        return futex(word, FUTEX_REQUEUE | flag, 1, INT32_MAX, word2, 0);
     case KERNEL_CMP_REQUEUE:
-        return futex(word, FUTEX_CMP_REQUEUE, 1, INT32_MAX, word2, 0);
+        return futex(word, FUTEX_CMP_REQUEUE | flag, 1, INT32_MAX, word2, 0);
     case KERNEL_WAKE_OP:
-        return futex(word, FUTEX_WAKE_OP, 1, 1, word2, FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0));
+        return futex(word, FUTEX_WAKE_OP | flag, 1, 1, word2, FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0));
     case KERNEL_LOCK_UNLOCK_PI:
-        return kernel_lock_unlock_pi(word);
+        return kernel_lock_unlock_pi(word, flag);
     }
     errno = EINVAL;
     return -1;
 }
 
-int minimal_kernel(enum minimal_kernel_operation operation, uint64_t n)
+int minimal_kernel(enum minimal_kernel_operation operation, int is_private, uint64_t n)
 {
     uint32_t words[2] = {0, 0};
     for (uint64_t i = 0; i < n; i++)
-        if (kernel_once(operation, words) != 0)
+        if (kernel_once(operation, words, is_private ? FUTEX_PRIVATE_FLAG : 0) != 0)
             return -errno;
     return 0;
 }
@@ -144,7 +155,7 @@ static void raise_and_wake(uint32_t *word, uint32_t value)
 static void wait_beyond(uint32_t *word, uint32_t value)
 {
     while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value)
-        futex(word, FUTEX_WAIT, value, 0, NULL, 0);
+        futex(word, FUTEX_WAIT_PRIVATE, value, 0, NULL, 0);
 }
 
 static void *play_second(void *argument)

@@ -30,18 +30,20 @@ uint64_t minimal_wake(const struct minimal_manager *m, uint64_t space, const uin
 /* A full fence, alone. */
 void minimal_fence(uint64_t n);
 
-/* System calls on private futex words that nobody waits on. */
+/* System calls on futex words that nobody waits on. */
 enum minimal_kernel_operation {
     KERNEL_WAKE,
     KERNEL_WAIT_REFUSED,
+    KERNEL_WAIT_TIMED_OUT,
     KERNEL_REQUEUE,
     KERNEL_CMP_REQUEUE,
     KERNEL_WAKE_OP,
     KERNEL_LOCK_UNLOCK_PI,  /* two calls; uncontended locks never make them */
 };
 
-/* Makes one of them `n` times. Returns 0, or -errno if it did not answer as it should. */
-int minimal_kernel(enum minimal_kernel_operation operation, uint64_t n);
+/* Makes one of them `n` times, on private words or on shared ones. Returns 0, or -errno if it did not answer as it
+ * should. */
+int minimal_kernel(enum minimal_kernel_operation operation, int is_private, uint64_t n);
 
 /* Links `n_lines` cache lines into one cycle in an order drawn from `seed`. The first word of a line holds the index of
  * the next. */
