@@ -12,6 +12,7 @@ from pyfutex._calledtarget cimport called_load
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
+from pyfutex._core.parts cimport vector_for
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, MISMATCH, NO_MEMORY, OK, Status, TAKEN
 from pyfutex._core.target cimport CTarget, READ, Sharing, Word, word_close, word_open
 from pyfutex._core.vector cimport MOST_ENTRIES, Vector
@@ -20,7 +21,7 @@ from pyfutex._core.waitv cimport vector_begin, vector_give_up, vector_queue, vec
 from pyfutex._delivery cimport deliver
 from pyfutex._words cimport find_key
 from pyfutex.target cimport is_called, Target
-from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse, waiter_vector
+from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse
 
 
 cdef struct Item:
@@ -110,7 +111,7 @@ cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) ex
         if status != OK:
             return status
     waiter_claim(w, manager, tuple(targets), VECTOR, 0, 0)
-    v = waiter_vector(w, n)
+    v = vector_for(&w.c, n)
     if v == NULL:
         waiter_refuse(w)
         return NO_MEMORY

@@ -3,7 +3,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport Waiter as CWaiter, WaiterKind
 from pyfutex.completionqueue cimport CompletionQueue
 from pyfutex.target cimport Target
@@ -21,15 +20,13 @@ cdef class Waiter:
 
 # The phase of w; RuntimeError when w is queued, or not taken from its completion queue yet.
 cdef int waiter_check(Waiter w) except -1
-# Claim w for being queued: RuntimeError as above. Then the caller
-# owns it until waiter_queued or waiter_refused. The queue's reference to w is taken here.
+# Claim w for being queued: RuntimeError as above. Then the caller owns it until it is queued, or waiter_refuse. The queue's
+# reference to w is taken here.
 cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, uint32_t bitset,
                       uint8_t priority) except -1
 # The same for a PI or REQUEUE_PI waiter; the PI word that `tid` waits for is at `addr` of `target`.
 cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
                          uint64_t addr) except -1
-# Memory of w's own for a vector of n entries, in w.c.part; NULL: there is none. Requires: w is claimed, as a VECTOR.
-cdef Vector *waiter_vector(Waiter w, unsigned int n) noexcept
 # It was not queued after all.
 cdef void waiter_refuse(Waiter w) noexcept
 

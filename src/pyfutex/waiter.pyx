@@ -7,12 +7,13 @@ never deallocated while queued.
 
 cimport cython
 
-from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_WriteUnraisable
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from posix.unistd cimport close
 
 from pyfutex._arguments cimport as_deadline
+from pyfutex._callbacks cimport call_on_wake, check_on_wake
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_relaxed_u64, store_release_u32
 from pyfutex._core.clock cimport Deadline, deadline_after, now_ns
 from pyfutex._core.completions cimport bell_new, bell_renew, bell_ring, bell_silence, completions_after_fork
@@ -22,18 +23,7 @@ from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.parker cimport Parker, UNMARKED, WITHDRAWN, park, parker_self
 from pyfutex._core.parts cimport part_before, part_for, parts_free
 from pyfutex._core.pistate cimport PIWait, piwait_init, wait_of
-from pyfutex._core.status cimport (
-    ATTACHED,
-    BUSY,
-    CONTENDED,
-    DETACHED,
-    INTERRUPTED,
-    NO_MEMORY,
-    OK,
-    Status,
-    TAKEN,
-    TIMED_OUT,
-)
+from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, INTERRUPTED, NO_MEMORY, OK, Status, TAKEN, TIMED_OUT
 from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport (
     CANCELLED,
@@ -48,7 +38,6 @@ from pyfutex._core.waiter cimport (
     VECTOR,
     WOKEN,
     WOKEN_EARLY,
-    Waiter as CWaiter,
     is_marked,
     mark_waiter,
     waiter_init,
@@ -61,19 +50,9 @@ from pyfutex.target cimport Target, is_called
 from pyfutex.results import WaiterState, WaitResult
 
 
-cdef extern from "Python.h":
-    PyObject *PyObject_CallOneArg(object called, object argument)   # NULL with an exception set
-    bint PyCapsule_CheckExact(object o)
-    bint PyCapsule_IsValid(object capsule, const char *name)
-    void *PyCapsule_GetPointer(object capsule, const char *name)
-    void *PyCapsule_GetContext(object capsule)
-
 cdef enum:
     A_MOMENT_NS = 1000000
 
-
-cdef const char *ON_WAKE = b"pyfutex.on_wake"
-ctypedef void (*CCallback)(void *context, int result) noexcept
 
 cdef const uint32_t *EPOCH = epoch_address()
 
@@ -156,18 +135,6 @@ cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, 
         w.target = target
     Py_INCREF(w)
     return 0
-
-
-cdef Vector *waiter_vector(Waiter w, unsigned int n) noexcept:
-    # In sizes that double, so that what is kept is no more than twice the largest.
-    cdef Vector *v
-    cdef uint32_t room = 4
-    while room < n:
-        room *= 2
-    v = <Vector *> part_for(&w.c, True, sizeof(Vector) + room * sizeof(CWaiter))
-    if v != NULL:
-        v.entries = <CWaiter *> (v + 1)
-    return v
 
 
 cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
@@ -318,17 +285,8 @@ cdef int waiter_result(Waiter w) noexcept:
 
 
 cdef void run_callback(Waiter w) noexcept:
-    cdef PyObject *result
-    if w.on_wake is None:
-        return
-    if PyCapsule_CheckExact(w.on_wake):
-        (<CCallback> PyCapsule_GetPointer(w.on_wake, ON_WAKE))(PyCapsule_GetContext(w.on_wake), waiter_result(w))
-        return
-    result = PyObject_CallOneArg(w.on_wake, w)
-    if result == NULL:
-        PyErr_WriteUnraisable(w.on_wake)
-    else:
-        Py_DECREF(<object> result)
+    if w.on_wake is not None:
+        call_on_wake(w.on_wake, w, waiter_result(w))
 
 
 @cython.final
@@ -369,8 +327,7 @@ cdef class Waiter:
         self.queue = queue
         self.c.queue = NULL if queue is None else <void *> &queue.c
         self.tag = tag
-        if on_wake is not None and not callable(on_wake) and not PyCapsule_IsValid(on_wake, ON_WAKE):
-            raise TypeError('on_wake must be callable, or a capsule named "pyfutex.on_wake"')
+        check_on_wake(on_wake)
 
     def __dealloc__(self):
         # Not queued: the queue would hold a reference. Nor about to be marked: so would its taker. Without an owner the

@@ -1,7 +1,9 @@
 """Memory for what belongs to the kind of a waiter that lives long: its PIWait, or its vector."""
 
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 
+from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport Waiter
 
 
@@ -38,6 +40,18 @@ cdef inline void *part_for(Waiter *w, bint is_vector, size_t size) noexcept nogi
         last.next = part
     w.part = part + 1
     return w.part
+
+
+cdef inline Vector *vector_for(Waiter *w, uint32_t n) noexcept nogil:
+    # In sizes that double, so that what is kept is no more than twice the largest.
+    cdef Vector *v
+    cdef uint32_t room = 4
+    while room < n:
+        room *= 2
+    v = <Vector *> part_for(w, True, sizeof(Vector) + room * sizeof(Waiter))
+    if v != NULL:
+        v.entries = <Waiter *> (v + 1)
+    return v
 
 
 cdef inline void parts_free(Waiter *w) noexcept nogil:
