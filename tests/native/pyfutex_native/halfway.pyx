@@ -3,16 +3,19 @@
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint32_t
 
-from pyfutex._core.atomic cimport load_acquire_u32, load_acquire_u64, pause
+from pyfutex._core.atomic cimport load_acquire_u32, load_acquire_u64, pause, store_release_u32
 from pyfutex._core.bucket cimport Bucket, Taken, bucket_find, bucket_wake, taken_init
 from pyfutex._core.engine cimport deliver_threads, engine_wake_slow
 from pyfutex._core.family cimport table_of
-from pyfutex._core.key cimport key_hash
+from pyfutex._core.key cimport Key, key_hash
 from pyfutex._core.parker cimport MARKED, WITHDRAWN
 from pyfutex._core.status cimport DETACHED
 from pyfutex._core.table cimport table_lock
-from pyfutex._core.waiter cimport mark_waiter
+from pyfutex._core.vector cimport Vector
+from pyfutex._core.waiter cimport CANCELLED, mark_waiter
+from pyfutex._core.waitv cimport settle_entries, vector_call_off, vector_unlink
 from pyfutex._core.wordlock cimport PARKED, word_unlock
+from pyfutex._delivery cimport deliver
 from pyfutex.manager cimport Manager
 from pyfutex.waiter cimport Waiter
 
@@ -34,6 +37,37 @@ def mark(Waiter w not None):
 def is_withdrawn(Waiter w not None):
     """Whether its mark says that it was cancelled."""
     return load_acquire_u64(&w.c.mark) == WITHDRAWN
+
+
+def call_off(Waiter w not None):
+    """Decide, as the first step of a cancel, that a vector ends unwoken: whether no waker was faster."""
+    return bool(vector_call_off(&w.c))
+
+
+def finish_cancel(Waiter w not None):
+    """The other steps of a cancel."""
+    vector_unlink(<Vector *> w.c.part, DETACHED)
+    mark_waiter(&w.c, WITHDRAWN)
+    store_release_u32(&w.c.phase, CANCELLED)
+    Py_DECREF(w)
+
+
+cdef class TakenEntry:
+    """The entry `index` of a vector, taken by a waker that has not got any further until `settle`."""
+
+    cdef Taken taken
+
+    def __cinit__(self, Manager manager not None, Waiter w not None, uint32_t index):
+        cdef Key key = (<Vector *> w.c.part).entries[index].key
+        taken_init(&self.taken)
+        engine_wake_slow(manager.m, &key, key_hash(&key, &manager.m.seed), 1, 0xFFFFFFFF, &self.taken, DETACHED)
+        if self.taken.n != 1:
+            raise RuntimeError("there was no such entry")
+
+    def settle(self):
+        """Go on as wakers do, to the end."""
+        settle_entries(&self.taken, DETACHED)
+        deliver(&self.taken)
 
 
 cdef class HeldBucket:
