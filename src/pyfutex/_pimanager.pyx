@@ -19,12 +19,16 @@ from pyfutex.waiter cimport Waiter
 from pyfutex.results import Requeued
 
 
+cdef dict PROFILES = {"linux-6.12": <int> LINUX_6_12, "linux-6.18": <int> LINUX_6_18, "linux-7.2": <int> LINUX_7_2}
+
+
 cdef class PIManager:
     """The PI operations of a `Manager`, which see."""
 
     def __cinit__(self, *, owner_alive=None, profile="linux-6.18"):
-        if profile != "linux-6.18":
-            raise ValueError(f"unknown profile {profile!r}: there is linux-6.18")
+        if profile not in PROFILES:
+            raise ValueError(f"unknown profile {profile!r}: there are {', '.join(PROFILES)}")
+        self.profile = <Profile> <int> PROFILES[profile]
         if owner_alive is not None and not callable(owner_alive):
             raise TypeError("owner_alive must be callable")
         self.owner_alive = owner_alive

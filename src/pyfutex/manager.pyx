@@ -54,7 +54,8 @@ cdef class Manager(PIManager):
         Called with a thread id by `lock_pi` and `trylock_pi`: does this owner of a PI word live? False makes them raise
         ProcessLookupError. Called with no lock held. By default every owner is believed in.
     profile : str, optional
-        Whose behaviour to follow where kernels differ. Only "linux-6.18" so far.
+        Whose behaviour to follow where kernels differ: "linux-6.12", "linux-6.18" or "linux-7.2". The differences are in
+        the calls of `pyfutex.linux`.
 
     Notes
     -----
@@ -397,6 +398,7 @@ cdef class Manager(PIManager):
         """
         cdef Manager child = Manager.__new__(Manager, owner_alive=self.owner_alive)
         child.tasks = self.tasks
+        child.profile = self.profile
         manager_free(child.m)
         child.m = manager_new(self.m)
         if child.m == NULL:

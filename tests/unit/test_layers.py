@@ -19,7 +19,7 @@ INSTALLED = Path(pyfutex.__file__).parent
 
 # From the top down. A module imports from rows below its own alone.
 LAYERS = (
-    "pyfutex.linux.calls",
+    "pyfutex.linux.calls pyfutex.linux.futex2",
     "pyfutex.linux.operations",
     "pyfutex.linux.task",
     "pyfutex.linux.exit pyfutex.linux.timespec",

@@ -231,7 +231,7 @@ def test_a_shared_wake_needs_its_page(kind):
 
 @pytest.mark.parametrize(
     ("abi", "last", "first_bad"),
-    [("lp64", (1 << 47) - 4100, (1 << 47) - 4096), ("ilp32", (1 << 32) - 4, None)],
+    [("lp64", (1 << 47) - 4096, (1 << 47) - 4092), ("ilp32", (1 << 32) - 4, None)],
 )
 def test_where_the_kernel_begins(abi, last, first_bad):
     task = Guest(flat(), abi=abi).task()

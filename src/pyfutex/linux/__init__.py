@@ -7,7 +7,9 @@ its register gets, or None: blocked. docs/linux.md has a worked example.
 from pyfutex.linux.calls import (
     futex,
     futex_time64,
+    get_robust_list,
     restart_syscall,
+    set_robust_list,
     set_tid_address,
 )
 from pyfutex.linux.constants import (
@@ -15,10 +17,10 @@ from pyfutex.linux.constants import (
     FUTEX2_NUMA,
     FUTEX2_PRIVATE,
     FUTEX2_SIZE_MASK,
-    FUTEX2_SIZE_U8,
     FUTEX2_SIZE_U16,
     FUTEX2_SIZE_U32,
     FUTEX2_SIZE_U64,
+    FUTEX2_SIZE_U8,
     FUTEX_32,
     FUTEX_BITSET_MATCH_ANY,
     FUTEX_CLOCK_REALTIME,
@@ -57,14 +59,14 @@ from pyfutex.linux.constants import (
     FUTEX_UNLOCK_PI,
     FUTEX_UNLOCK_PI_PRIVATE,
     FUTEX_WAIT,
+    FUTEX_WAITERS,
+    FUTEX_WAITV_MAX,
+    FUTEX_WAITV_SIZE,
     FUTEX_WAIT_BITSET,
     FUTEX_WAIT_BITSET_PRIVATE,
     FUTEX_WAIT_PRIVATE,
     FUTEX_WAIT_REQUEUE_PI,
     FUTEX_WAIT_REQUEUE_PI_PRIVATE,
-    FUTEX_WAITERS,
-    FUTEX_WAITV_MAX,
-    FUTEX_WAITV_SIZE,
     FUTEX_WAKE,
     FUTEX_WAKE_BITSET,
     FUTEX_WAKE_BITSET_PRIVATE,
@@ -76,6 +78,7 @@ from pyfutex.linux.constants import (
     ROBUST_LIST_HEAD_SIZE_ILP32,
     ROBUST_LIST_LIMIT,
 )
+from pyfutex.linux.futex2 import futex_requeue, futex_wait, futex_wake
 from pyfutex.linux.task import Task
 
 __all__ = [
@@ -83,10 +86,10 @@ __all__ = [
     "FUTEX2_NUMA",
     "FUTEX2_PRIVATE",
     "FUTEX2_SIZE_MASK",
-    "FUTEX2_SIZE_U8",
     "FUTEX2_SIZE_U16",
     "FUTEX2_SIZE_U32",
     "FUTEX2_SIZE_U64",
+    "FUTEX2_SIZE_U8",
     "FUTEX_32",
     "FUTEX_BITSET_MATCH_ANY",
     "FUTEX_CLOCK_REALTIME",
@@ -145,7 +148,12 @@ __all__ = [
     "ROBUST_LIST_LIMIT",
     "Task",
     "futex",
+    "futex_requeue",
     "futex_time64",
+    "futex_wait",
+    "futex_wake",
+    "get_robust_list",
     "restart_syscall",
+    "set_robust_list",
     "set_tid_address",
 ]

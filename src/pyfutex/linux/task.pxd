@@ -15,14 +15,21 @@ cdef enum Restart:
     BY_HANDLER      # issued again where the handler has SA_RESTART, else EINTR
     BY_BLOCK        # EINTR; restart_syscall goes on with the same deadline
     ALWAYS          # issued again, whatever the handler says
+    UNTIL_REQUEUED  # issued again, but once it was requeued: then EAGAIN
+
+
+cdef struct Place:
+    # Where a futex word is, and who meets there.
+    uint64_t addr
+    Sharing sharing     # never by memory
+    bint is_numa        # a node follows the word
 
 
 cdef struct Blocked:
     # The call in which a task is blocked, or was last.
-    uint64_t addr
+    Place place
     uint32_t val
     uint32_t bitset
-    Sharing sharing
     Deadline until
     Restart restart
 
@@ -34,6 +41,7 @@ cdef class Task:
     cdef readonly Manager manager
     cdef public object uid
     cdef object on_complete
+    cdef object owner_alive             # whether the owner of a PI word is
     cdef object now
     cdef Waiter waiter                  # in every call of this task that blocks
     cdef CManager *m                    # of the manager
@@ -53,12 +61,15 @@ cdef class Task:
     cdef int level                      # priority
 
     cdef int value_after(self, int error, bint sa_restart) noexcept
+    cdef int value_told(self) except? 0
     cdef bint shares_memory(self) except? True
 
 
 # The time on a clock, as the guest sees it.
 cdef int64_t task_now(Task task, int clock) except? -1
-# Before a call blocks: RuntimeError if that cannot be. The waiter is claimed then.
+# RuntimeError if it cannot block.
+cdef int task_may_block(Task task) except -1
+# It is about to. Requires: task_may_block.
+cdef void task_blocks(Task task, const Blocked *call) noexcept
+# Both; its waiter is claimed in between.
 cdef int task_block(Task task, const Blocked *call) except -1
-# Registered and alive, or None.
-cdef Task task_of(Manager manager, uint32_t tid)

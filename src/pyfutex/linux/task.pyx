@@ -3,7 +3,7 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, ETIMEDOUT
+from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyfutex._arguments cimport as_address, as_deadline, as_modulo
@@ -11,13 +11,15 @@ from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
 from pyfutex._core.engine cimport await_mark
 from pyfutex._core.parker cimport Parker, park, parker_self
 from pyfutex._core.pi cimport TID_MASK
+from pyfutex._core.pistate cimport wait_of
 from pyfutex._core.status cimport BUSY, INTERRUPTED, NO_MEMORY, Status
 from pyfutex._core.waiter cimport PLAIN, QUEUED, WOKEN, is_marked
+from pyfutex._pimanager cimport LINUX_6_18
 from pyfutex.completionqueue cimport CompletionQueue
-from pyfutex.linux.exit cimport clear_child_tid
+from pyfutex.linux.exit cimport clear_child_tid, give_up_pi, walk_robust_list
 from pyfutex.manager cimport Manager
 from pyfutex.target cimport Target, is_called
-from pyfutex.waiter cimport Waiter, waiter_claim, waiter_leave, waiter_phase
+from pyfutex.waiter cimport Waiter, waiter_check, waiter_claim, waiter_leave, waiter_phase
 
 
 cdef enum:
@@ -34,6 +36,21 @@ def _completed(Waiter waiter not None):
     # on_wake of a task's waiter.
     cdef Task task = <Task?> waiter.tag
     task.on_complete(task, value_of(waiter))
+
+
+@cython.final
+cdef class _Living:
+    """Whether a thread id is a living task's, or lives by what the manager was told to ask."""
+
+    cdef dict tasks
+    cdef object owner_alive
+
+    def __cinit__(self, Manager manager not None):
+        self.tasks = manager.tasks
+        self.owner_alive = manager.owner_alive
+
+    def __call__(self, tid):
+        return tid in self.tasks or self.owner_alive(tid)
 
 
 @cython.final
@@ -111,6 +128,7 @@ cdef class Task:
         self.priority = priority
         self.uid = uid
         self.on_complete = on_complete
+        self.owner_alive = manager.tasks.__contains__ if manager.owner_alive is None else _Living(manager)
         self.now = now
         self.tells = on_complete is not None or queue is not None
         self.waiter = Waiter(None if on_complete is None else _completed, queue=queue, tag=self)
@@ -187,21 +205,21 @@ cdef class Task:
         -----
         As Linux, after EINTR: FUTEX_WAIT without a timeout, futex_waitv and futex_wait give RESTART with `sa_restart`, else
         -EINTR. FUTEX_WAIT and FUTEX_WAIT_BITSET with a timeout give -EINTR in any case; where no handler ran,
-        `restart_syscall` goes on with the deadline they had. FUTEX_LOCK_PI gives RESTART whatever the handler says.
+        `restart_syscall` goes on with the deadline they had. FUTEX_LOCK_PI gives RESTART whatever the handler says,
+        FUTEX_WAIT_REQUEUE_PI too until it was requeued, then -EAGAIN.
         """
         cdef int number = error
         cdef int value
         if not 0 < number < 4096:
             raise ValueError(f"no errno: {error}")
-        value = self.value_after(number, bool(sa_restart))
-        if waiter_phase(self.waiter) == QUEUED:
+        if waiter_leave(self.waiter):
+            value = self.value_after(number, bool(sa_restart))
+            self.awaits_end = False
             self.ended_with = value
-            if waiter_leave(self.waiter):
-                self.awaits_end = False
-                if value == -EINTR and self.blocked_in.restart == BY_BLOCK:
-                    self.restart_block = self.blocked_in
-                    self.is_restartable = True
-                return value
+            if value == -EINTR and self.blocked_in.restart == BY_BLOCK:
+                self.restart_block = self.blocked_in
+                self.is_restartable = True
+            return value
         if self.tells or not self.awaits_end or waiter_phase(self.waiter) != WOKEN:
             return None
         with nogil:
@@ -215,7 +233,14 @@ cdef class Task:
             return -error
         if restart == BY_HANDLER:
             return RESTART_CODE if sa_restart else -EINTR
+        if restart == UNTIL_REQUEUED and wait_of(&self.waiter.c).was_requeued:
+            return -EAGAIN
         return RESTART_CODE
+
+    @cython.critical_section
+    cdef int value_told(self) except? 0:
+        # What `interrupt` left, once it is done.
+        return self.ended_with
 
     def result(self, timeout=None):
         """Sleep until the call in which it blocked has ended. For guests whose threads are threads of the host.
@@ -256,7 +281,7 @@ cdef class Task:
                 self.awaits_end = False
                 return value_of(self.waiter)
             if phase != QUEUED and phase != WOKEN:
-                if self.ended_with == 0:
+                if self.value_told() == 0:
                     raise RuntimeError("the task is not blocked")
                 return self.ended_with
             if phase == QUEUED and until.ns <= now_ns(until.clock):
@@ -283,9 +308,15 @@ cdef class Task:
         """
         if not self.is_alive:
             return
-        self.is_alive = False
         waiter_leave(self.waiter)
+        if self.robust_head:
+            walk_robust_list(self.m, self.mem, self.tid, self.robust_head, self.is_narrow, self.limit,
+                             self.manager.profile != LINUX_6_18)
+        # Known as living until its words say whose they are: who looks for their owner meanwhile must not find it dead.
+        give_up_pi(self.m, self.tid)
+        self.is_alive = False
         self.manager.tasks.pop(self.tid, None)
+        give_up_pi(self.m, self.tid)    # to who queued in between
         if self.clear_tid and self.shares_memory():
             clear_child_tid(self.m, self.mem, self.clear_tid, self.limit)
         self.clear_tid = 0
@@ -308,15 +339,22 @@ cdef int64_t task_now(Task task, int clock) except? -1:
     return now_ns(clock) if task.now is None else task.now(clock)
 
 
-cdef int task_block(Task task, const Blocked *call) except -1:
+cdef int task_may_block(Task task) except -1:
     if not task.is_alive:
         raise RuntimeError(f"task {task.tid} has exited")
-    waiter_claim(task.waiter, task.manager, task.mem, PLAIN, call.bitset, <uint8_t> task.level)
-    task.blocked_in = call[0]
-    task.ended_with = 0
-    task.awaits_end = True
+    waiter_check(task.waiter)
     return 0
 
 
-cdef Task task_of(Manager manager, uint32_t tid):
-    return manager.tasks.get(tid)
+cdef void task_blocks(Task task, const Blocked *call) noexcept:
+    task.blocked_in = call[0]
+    task.ended_with = 0
+    task.awaits_end = True
+
+
+cdef int task_block(Task task, const Blocked *call) except -1:
+    if not task.is_alive:
+        task_may_block(task)
+    waiter_claim(task.waiter, task.manager, task.mem, PLAIN, call.bitset, <uint8_t> task.level)
+    task_blocks(task, call)
+    return 0
