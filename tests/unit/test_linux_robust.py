@@ -1,5 +1,6 @@
 """Robust lists: what an exit does along the list, whatever a guest has put there."""
 
+import itertools
 import struct
 from errno import EFAULT, EINVAL, EPERM, ESRCH
 
@@ -56,7 +57,7 @@ class Lists(Guest):
         head = self.at(HEAD)
         chain = [*entries, head if end is None else end]
         self.pointers(head, chain[0], offset, pending)
-        for this, following in zip(chain, chain[1:], strict=False):
+        for this, following in itertools.pairwise(chain):
             self.pointers(this & ~1, following)
 
     def owner(self, **options):
