@@ -97,7 +97,9 @@ class Process(Guest):
 
     def __init__(self, layout="private", mem=None, manager=None, **options):
         self.clock = options.get("now") or Clock()
-        super().__init__(memory_of(layout) if mem is None else mem, manager, **({"now": self.clock} | options))
+        super().__init__(
+            memory_of(layout) if mem is None else mem, manager, **({"now": self.clock} | options)
+        )
         self.layout = layout
         self.flag = LAYOUTS[layout]
         self.main = self.thread()

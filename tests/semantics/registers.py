@@ -5,8 +5,9 @@ import mmap
 import platform
 import threading
 
-import pyfutex
 from differential import kernel
+
+import pyfutex
 from pyfutex import linux
 
 PAGE = mmap.PAGESIZE

@@ -9,7 +9,6 @@ from semantics.process import (
     ANY,
     INT_MAX,
     KERNEL_HALF,
-    UNMAPPED,
     A,
     B,
     Process,

@@ -12,7 +12,16 @@ from pyfutex import linux
 
 @pytest.mark.parametrize(
     ("n_wake", "n_requeue", "expected"),
-    [(1, 2, 3), (0, 2, 2), (0, 0, 0), (2, 0, 2), (1, INT_MAX, 5), (INT_MAX, INT_MAX, 5), (5, 1, 5), (3, 9, 5)],
+    [
+        (1, 2, 3),
+        (0, 2, 2),
+        (0, 0, 0),
+        (2, 0, 2),
+        (1, INT_MAX, 5),
+        (INT_MAX, INT_MAX, 5),
+        (5, 1, 5),
+        (3, 9, 5),
+    ],
 )
 def test_row_requeue_returns_woken_and_requeued(process, n_wake, n_requeue, expected):
     """[L E3] The manual page of the operation says "woken"; the kernel answers the sum."""
@@ -20,7 +29,7 @@ def test_row_requeue_returns_woken_and_requeued(process, n_wake, n_requeue, expe
     assert process.requeue(n_wake, n_requeue) == expected
     n = min(n_wake, 5)
     assert woken(tasks) == list(range(n))
-    assert len(process.manager) == 5 - expected
+    assert len(process.manager) == 5 - n
 
 
 def test_row_requeue_wakes_the_first_and_moves_the_next(process):

@@ -88,8 +88,9 @@ def test_row_wake_meets_a_pi_waiter(process):
 
 @pytest.mark.parametrize(("n", "expected"), [(0, 1), (1, 1), (-1, -EINVAL), (INT_MIN, -EINVAL)])
 def test_row_wake_profile_7_2_refuses_a_negative_count(n, expected):
-    from pyfutex import Manager
     from semantics.process import Process
+
+    from pyfutex import Manager
 
     process = Process("private", manager=Manager(profile="linux-7.2"))
     process.sleepers(2)
