@@ -3,6 +3,7 @@
 #   make demo     a bounded queue between real threads, built from futex words
 #   make test     the test suite
 #   make stress   the long campaign
+#   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make tsan     the stress and the native tests under the thread sanitizer
 #   make bench    the benchmarks
 #   make lint     ruff, cython-lint, mypy, stubtest
@@ -16,13 +17,16 @@ VENV_TSAN ?= .venv-tsan
 # Factors on the rounds of every stress test.
 STRESS ?= 20
 TSAN_STRESS ?= 1
+# Scripts of the differential, and more arguments for it: --seed, --first.
+N ?= 20000
+DIFFERENTIAL_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress tsan bench lint clean
+.PHONY: demo test stress differential tsan bench lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -44,6 +48,9 @@ test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo
 
 stress: $(venv)/.tests-native $(venv)/.group-test
 	$(in_venv) PYFUTEX_STRESS=$(STRESS) python -m pytest tests/stress $(TEST_ARGS)
+
+differential: $(venv)/.tests-native $(venv)/.group-test
+	@$(in_venv) PYTHONPATH=tests python -m differential.campaign $(N) $(DIFFERENTIAL_ARGS)
 
 bench: $(venv)/.bench-native $(venv)/.group-bench
 	$(in_venv) python -m pytest bench $(BENCH_ARGS)

@@ -114,6 +114,21 @@ cdef Status queue_behind(object manager, CManager *m, Waiter w, Target mem, uint
     return status
 
 
+cdef Status called_again(CManager *m, Target mem, object addr, const CKey *key, uint32_t tid,
+                         bint is_try) except? <Status> 255:
+    # As again_locked of the core; WAITING: it does not apply.
+    cdef TopWaiter top
+    cdef uint32_t seen = called_load(mem, addr)
+    cdef Status status = top_waiter(m, key, &top)
+    if status != OK:
+        return status
+    if seen & TID_MASK or not top.is_blocked or top.owner != tid:
+        return WAITING
+    if not is_try:
+        return OK
+    return BUSY if called_cas(mem, addr, seen, tid | WAITERS | (seen & OWNER_DIED)) == seen else OWNER_CHANGED
+
+
 cdef Status called_lock_pi(object manager, CManager *m, Waiter w, Target mem, object addr, const CKey *key, uint32_t tid,
                            uint8_t priority, object owner_alive) except? <Status> 255:
     cdef uint32_t owner
@@ -128,6 +143,10 @@ cdef Status called_lock_pi(object manager, CManager *m, Waiter w, Target mem, ob
     try:
         while True:
             status = called_acquire(m, mem, addr, key, tid, False, owner_alive, &owner, &asked)
+            if status == WAITING and owner == 0:
+                status = called_again(m, mem, addr, key, tid, w is None)
+            if status == OWNER_CHANGED:
+                continue
             if status != WAITING:
                 return status
             if w is None:

@@ -76,7 +76,8 @@ cdef inline Status pi_judge(uint32_t seen, uint32_t tid, const TopWaiter *top) n
 # queued. OK: acquired. WAITING: queued. BUSY: held (is_try). DEADLOCK: held by the thread itself, or by somebody who waits
 # for it, along the chain of owners. MISFIT: a waiter of another kind is queued, or the word is not its waiters' owner's.
 # NO_OWNER: `asked` names the owner and it is dead. OWNER_CHANGED: `asked` names another, or is out of date. CONTENDED,
-# NO_MEMORY.
+# NO_MEMORY. Where a scribble says that the owner died, and the waiters know the caller as the owner: OK with the word as it
+# is; a try repairs the word and is BUSY.
 # WAITERS is set when the word was found held and nobody queued, also by a try and by NO_OWNER, as in Linux.
 cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *word, Owner asked, bint is_try,
                            Mode mode) noexcept nogil

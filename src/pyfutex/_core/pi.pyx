@@ -203,6 +203,17 @@ cdef Status acquire_locked(uint32_t tid, const Waiter *top, uint32_t *word, Owne
     return CONTENDED
 
 
+cdef Status again_locked(const Waiter *top, uint32_t *word, bint is_try) noexcept nogil:
+    """Requires: the bucket lock. Whoever the waiters know as the owner acquires a word that says, by a scribble, that its
+    owner died. In Linux it has the lock, and the word stays; a try repairs the word, and fails."""
+    cdef uint32_t seen = load_acquire_u32(word)
+    if seen & TID_MASK:
+        return CONTENDED
+    if not is_try:
+        return OK
+    return BUSY if cas_u32(word, seen, state_of(top).owner | WAITERS | (seen & OWNER_DIED)) else CONTENDED
+
+
 cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *word, Owner asked, bint is_try,
                            Mode mode) noexcept nogil:
     cdef Table *t = table_of(m, key)
@@ -226,6 +237,8 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *wor
         link = bucket_find(b, key)
         top = top_of(link)
         status = acquire_locked(wait_of(w).tid, top, word, asked, is_try, False, &owner)
+        if owner == 0 and (status == WAITING or status == BUSY) and state_of(top).owner == wait_of(w).tid:
+            status = again_locked(top, word, is_try)
         if status == WAITING and has_directory:
             status = block_locked(m, w, top, key, owner, asked)
             if status == OK:
