@@ -52,6 +52,9 @@ def why_not(step: Step, manager: ManagerSide) -> str | None:
         return "a stranger's number in the word"
     if isinstance(step, CmpRequeuePI) and is_stray(manager, step.word2):
         return "a stranger's number in the word"
+    # A lock that is interrupted is locked again.
+    if isinstance(step, Signal) and any(is_stray(manager, word) for word in locks_awaited(step, manager)):
+        return "a stranger's number in the word"
     # Each count below 1 wakes one (a Manager's 0 wakes nobody): judged by the tests of pyfutex.linux.
     if isinstance(step, WakeOp) and min(step.n_wake, step.n_wake2) < 1:
         return "a count below 1"
@@ -71,6 +74,15 @@ def is_onto_residents(step: Requeue | CmpRequeue, manager: ManagerSide) -> bool:
     """Whether there are waiters to move, and others where they would go."""
     both = (step.word, step.word2)
     return step.word != step.word2 and all(kinds_at(manager, word, step.private) for word in both)
+
+
+def locks_awaited(step: Signal, manager: ManagerSide) -> list[int]:
+    """The number of the lock for which a thread sleeps, if it does."""
+    return [
+        (info.key.offset - manager.memory.host_address) // 4
+        for info in manager.manager.waiters()
+        if info.waiter is manager.sleepers[step.thread].waiter and info.kind == "PI"
+    ]
 
 
 def is_stray(manager: ManagerSide, word: int) -> bool:

@@ -1,4 +1,4 @@
-"""A vector of waits in the middle of a wake and of a cancel: who was counted was woken, who was called off is not counted."""
+"""A vector of waits in the middle of a wake and of a cancel: who is counted is woken, who is called off is not counted."""
 
 import pytest
 

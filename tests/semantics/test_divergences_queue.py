@@ -38,7 +38,7 @@ def test_divergence_02_requeue_onto_itself_ends_and_keeps_the_order(process):
 
 
 def test_divergence_03_requeued_waiters_stand_last(process):
-    """The seed moves to the tail, Linux keeps the place within one bucket by accident of the hash. Here: the tail, always."""
+    """The seed moves to the tail, Linux keeps the place if the hash has it so. Here: the tail, always."""
     resident = process.sleepers(2, B)
     moved = process.sleepers(2, A)
     assert process.requeue(0, INT_MAX) == 2
