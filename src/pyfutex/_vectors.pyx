@@ -5,16 +5,16 @@ Python targets are loaded after they were queued, as everywhere: Python code may
 is why all of them lie in memory of the Waiter, which stays PREPARING until the last one is queued.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from pyfutex._arguments cimport as_address, as_sharing, as_u32
 from pyfutex._calledtarget cimport called_load
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.family cimport CManager
-from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
+from pyfutex._core.key cimport LOG2_SIZE_U32
 from pyfutex._core.parts cimport vector_for
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, MISMATCH, NO_MEMORY, OK, Status, TAKEN
-from pyfutex._core.target cimport CTarget, READ, Sharing, Word, word_close, word_open
+from pyfutex._core.target cimport READ, Sharing, Word, word_close, word_open
 from pyfutex._core.vector cimport MOST_ENTRIES, Vector
 from pyfutex._core.waiter cimport VECTOR
 from pyfutex._core.waitv cimport vector_begin, vector_give_up, vector_queue, vector_ready
@@ -22,16 +22,6 @@ from pyfutex._delivery cimport deliver
 from pyfutex._words cimport find_key
 from pyfutex.target cimport is_called, Target
 from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse
-
-
-cdef struct Item:
-    # One word to wait on. Its target and address, as objects, are in lists of queue_vector's.
-    CTarget *target
-    uint64_t addr
-    CKey key
-    uint32_t val
-    int sharing
-    bint is_called
 
 
 cdef Status convert_item(object given, Item *item, list targets, list addrs) except? <Status> 255:
@@ -47,6 +37,7 @@ cdef Status convert_item(object given, Item *item, list targets, list addrs) exc
     if not isinstance(mem, Target):
         raise TypeError(f"mem must be a Target, not {type(mem).__name__}")
     as_u32(words[2], &item.val)
+    item.mark = 0
     item.sharing = as_sharing(words[3] if n > 3 else None)
     if n > 4:
         as_u32(words[4], &size)
@@ -71,6 +62,7 @@ cdef Status queue_item(CManager *m, Vector *v, const Item *item) noexcept:
         status = word_open(item.target, item.addr, LOG2_SIZE_U32, <Sharing> item.sharing, READ, &word)
         if status != OK:
             return status
+        word.key.offset |= item.mark
         host = <const uint32_t *> word.host
     status = vector_queue(m, v, &word.key, host, item.val, ATTACHED)
     if status == CONTENDED:
@@ -96,20 +88,11 @@ cdef Status give_up(Waiter w, Vector *v) except? <Status> 255:
     return status
 
 
-cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) except? <Status> 255:
-    cdef Item words[MOST_ENTRIES]
-    cdef list targets = [], addrs = []
-    cdef tuple given = tuple(items)
+cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items, unsigned int n, list targets,
+                        list addrs) except? <Status> 255:
     cdef Vector *v
-    cdef Status status
-    cdef unsigned int n, i
-    if not 1 <= len(given) <= MOST_ENTRIES:
-        return MISFIT
-    n = <unsigned int> len(given)
-    for i in range(n):
-        status = convert_item(given[i], &words[i], targets, addrs)
-        if status != OK:
-            return status
+    cdef Status status = OK
+    cdef unsigned int i
     waiter_claim(w, manager, tuple(targets), VECTOR, 0, 0)
     v = vector_for(&w.c, n)
     if v == NULL:
@@ -117,10 +100,10 @@ cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) ex
         return NO_MEMORY
     vector_begin(m, v, &w.c, n)
     for i in range(n):
-        status = queue_item(m, v, &words[i])
-        if status == OK and words[i].is_called:
+        status = queue_item(m, v, &items[i])
+        if status == OK and items[i].is_called:
             try:
-                if called_load(<Target> targets[i], addrs[i]) != words[i].val:
+                if called_load(<Target> targets[i], addrs[i]) != items[i].val:
                     status = MISMATCH
             except BaseException:
                 if give_up(w, v) == TAKEN:
@@ -132,3 +115,19 @@ cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) ex
         return OK
     # A wake that met an item meanwhile counted us: that wins over a word that differs.
     return OK if give_up(w, v) == TAKEN else status
+
+
+cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) except? <Status> 255:
+    cdef Item words[MOST_ENTRIES]
+    cdef list targets = [], addrs = []
+    cdef tuple given = tuple(items)
+    cdef Status status
+    cdef unsigned int n, i
+    if not 1 <= len(given) <= MOST_ENTRIES:
+        return MISFIT
+    n = <unsigned int> len(given)
+    for i in range(n):
+        status = convert_item(given[i], &words[i], targets, addrs)
+        if status != OK:
+            return status
+    return queue_items(manager, m, w, words, n, targets, addrs)

@@ -78,7 +78,7 @@ from pyfutex.linux.constants import (
     ROBUST_LIST_HEAD_SIZE_ILP32,
     ROBUST_LIST_LIMIT,
 )
-from pyfutex.linux.futex2 import futex_requeue, futex_wait, futex_wake
+from pyfutex.linux.futex2 import futex_requeue, futex_wait, futex_waitv, futex_wake
 from pyfutex.linux.task import Task
 
 __all__ = [
@@ -151,6 +151,7 @@ __all__ = [
     "futex_requeue",
     "futex_time64",
     "futex_wait",
+    "futex_waitv",
     "futex_wake",
     "get_robust_list",
     "restart_syscall",

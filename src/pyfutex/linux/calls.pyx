@@ -27,7 +27,7 @@ from pyfutex.linux.timespec cimport (
     add_ns,
     read_timespec,
 )
-from pyfutex.linux.usercopy cimport copy_out, errno_of
+from pyfutex.linux.usercopy cimport copy_out, errno_of, exchanged
 
 
 cdef enum:
@@ -96,7 +96,7 @@ cdef int find_deadline(Task task, const Request *r, uint32_t cmd, Blocked *call)
     call.until = deadline_never()
     if r.timeout == 0 or cmd > LAST or not 1 << cmd & WITH_TIMEOUT:
         return 0
-    error = read_timespec(task.mem, r.timeout, task.limit, r.layout, &ns)
+    error = read_timespec(task.mem, r.timeout, task.limit, r.layout, task.is_exchanged, &ns)
     if error:
         return error
     call.until.clock = CLOCK_REALTIME if r.op & CLOCK_FLAG or cmd == LOCK_PI else CLOCK_MONOTONIC
@@ -296,6 +296,9 @@ def get_robust_list(Task task not None, pid, head_pointer, length_pointer, /):
         return failure(EPERM)
     # A program of the other width keeps a list of its own.
     head = other.robust_head if other.is_narrow == task.is_narrow else 0
+    if width == 8 and task.is_exchanged:
+        length = exchanged(length)
+        head = exchanged(head)
     error = copy_out(task.mem, length_at, task.limit, &length, width)
     if error == 0:
         error = copy_out(task.mem, head_at, task.limit, &head, width)

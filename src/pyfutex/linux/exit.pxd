@@ -7,10 +7,11 @@ from pyfutex.target cimport Target
 
 
 # Go along the robust list of thread `tid`, from its head: a word that the thread owns becomes OWNER_DIED, and one who waits
-# for it as shared is woken. `is_narrow`: pointers of 32 bits. `wakes_for_others`: a pending unlock of a word that has
+# for it as shared is woken. `is_narrow`: pointers of 32 bits; `is_exchanged`: those of
+# 64 bits have their upper word first. `wakes_for_others`: a pending unlock of a word that has
 # another owner and no WAITERS wakes one, too.
-cdef int walk_robust_list(CManager *m, Target mem, uint32_t tid, uint64_t head, bint is_narrow, uint64_t limit,
-                          bint wakes_for_others) except -1
+cdef int walk_robust_list(CManager *m, Target mem, uint32_t tid, uint64_t head, bint is_narrow, bint is_exchanged,
+                          uint64_t limit, bint wakes_for_others) except -1
 
 # Hand on the PI words that `tid` owns.
 cdef int give_up_pi(CManager *m, uint32_t tid) except -1

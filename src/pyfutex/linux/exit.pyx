@@ -16,7 +16,7 @@ from pyfutex._core.target cimport BY_MEMORY, IS_SHARED, READ, Word, WRITE, word_
 from pyfutex._delivery cimport deliver
 from pyfutex._pi cimport inherit_pi
 from pyfutex._words cimport find_key
-from pyfutex.linux.usercopy cimport copy_in, copy_out
+from pyfutex.linux.usercopy cimport copy_in, copy_out, exchanged
 from pyfutex.target cimport is_called
 
 
@@ -36,6 +36,7 @@ cdef struct Walk:
     uint64_t offset         # from an entry to its word
     uint64_t pointers       # all ones, as wide as one
     uint32_t width          # of a pointer, bytes
+    bint is_exchanged       # pointers of 64 bits have their upper word first
     bint wakes_for_others
 
 cdef enum Found:
@@ -118,7 +119,11 @@ cdef inline bint wakes_while_pending(const Walk *walk, uint32_t word) noexcept:
 
 cdef bint read_pointer(const Walk *walk, Target mem, uint64_t addr, uint64_t *value) except? False:
     value[0] = 0
-    return copy_in(mem, addr & walk.pointers, walk.limit, value, walk.width) == 0
+    if copy_in(mem, addr & walk.pointers, walk.limit, value, walk.width):
+        return False
+    if walk.is_exchanged:
+        value[0] = exchanged(value[0])
+    return True
 
 
 cdef bint read_entry(const Walk *walk, Target mem, uint64_t addr, Entry *entry) except? False:
@@ -130,8 +135,8 @@ cdef bint read_entry(const Walk *walk, Target mem, uint64_t addr, Entry *entry) 
     return True
 
 
-cdef int walk_robust_list(CManager *m, Target mem, uint32_t tid, uint64_t head, bint is_narrow, uint64_t limit,
-                          bint wakes_for_others) except -1:
+cdef int walk_robust_list(CManager *m, Target mem, uint32_t tid, uint64_t head, bint is_narrow, bint is_exchanged,
+                          uint64_t limit, bint wakes_for_others) except -1:
     cdef Entry entry, next, pending
     cdef Walk walk
     cdef bint has_next
@@ -141,6 +146,7 @@ cdef int walk_robust_list(CManager *m, Target mem, uint32_t tid, uint64_t head, 
     walk.limit = limit
     walk.pointers = 0xFFFFFFFF if is_narrow else <uint64_t> 0xFFFFFFFFFFFFFFFF
     walk.width = 4 if is_narrow else 8
+    walk.is_exchanged = is_exchanged and not is_narrow
     walk.wakes_for_others = wakes_for_others
     if not (read_entry(&walk, mem, head, &entry) and read_pointer(&walk, mem, head + walk.width, &walk.offset)
             and read_entry(&walk, mem, head + 2 * walk.width, &pending)):

@@ -1,4 +1,4 @@
-"""The system calls that came after futex(2): futex_wake, futex_wait and futex_requeue. What the register gets, or None."""
+"""The calls that came after futex(2): futex_wake, futex_wait, futex_requeue, futex_waitv. What the register gets, or None."""
 
 from libc.errno cimport EINVAL
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -6,11 +6,12 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from pyfutex._arguments cimport as_modulo
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, deadline_never
 from pyfutex._core.target cimport IS_PRIVATE, IS_SHARED
+from pyfutex._core.vector cimport MOST_ENTRIES
 from pyfutex._pimanager cimport LINUX_6_12
-from pyfutex.linux.operations cimport failure, requeue, wait, wake
+from pyfutex.linux.operations cimport failure, requeue, wait, wait_vector, wake
 from pyfutex.linux.task cimport Blocked, BY_HANDLER, Place, Task
 from pyfutex.linux.timespec cimport SECONDS_64, SECONDS_64_ILP32, read_timespec
-from pyfutex.linux.usercopy cimport copy_in, errno_of
+from pyfutex.linux.usercopy cimport copy_in, errno_of, exchanged
 
 
 cdef enum:
@@ -61,12 +62,24 @@ cdef int read_deadline(Task task, uint64_t timeout, uint32_t clock, Blocked *cal
         return 0
     if clock != CLOCK_MONOTONIC and clock != CLOCK_REALTIME:
         return EINVAL
-    error = read_timespec(task.mem, timeout, task.limit, SECONDS_64_ILP32 if task.is_narrow else SECONDS_64, &ns)
+    error = read_timespec(task.mem, timeout, task.limit, SECONDS_64_ILP32 if task.is_narrow else SECONDS_64,
+                          task.is_exchanged, &ns)
     if error:
         return error
     call.until.clock = <int> clock
     call.until.ns = ns
     return 0
+
+
+cdef int read_entry(Task task, uint64_t addr, Entry *entry, Place *place) except -1:
+    """0, or EFAULT, EINVAL. A 32-bit program's entries look the same."""
+    cdef int error = copy_in(task.mem, addr & task.registers, task.limit, entry, sizeof(Entry))
+    if error:
+        return error
+    if task.is_exchanged:
+        entry.val = exchanged(entry.val)
+        entry.addr = exchanged(entry.addr)
+    return 0 if place_at(task, entry.addr, entry.flags, place) and not entry.reserved and not entry.val >> 32 else EINVAL
 
 
 def futex_wake(Task task not None, uaddr, mask, nr, flags, /):
@@ -142,18 +155,56 @@ def futex_requeue(Task task not None, waiters, flags, nr_wake, nr_requeue, /):
     if no_flags or array == 0:
         return failure(EINVAL)
     for i in range(2):
-        error = copy_in(task.mem, array + i * sizeof(Entry), task.limit, &entries[i], sizeof(Entry))
+        error = read_entry(task, array + i * sizeof(Entry), &entries[i], &places[i])
         if error:
             return failure(error)
-        if not place_at(task, entries[i].addr, entries[i].flags, &places[i]) or entries[i].reserved:
-            return failure(EINVAL)
-        if entries[i].val >> 32:
-            return failure(EINVAL)
     if entries[0].flags != entries[1].flags:
         return failure(EINVAL)
     if not task.is_called:
         return requeue(task, &places[0], &places[1], wakes, moves, True, <uint32_t> entries[0].val)
     try:
         return requeue(task, &places[0], &places[1], wakes, moves, True, <uint32_t> entries[0].val)
+    except OSError as failed:
+        return failure(errno_of(failed))
+
+
+def futex_waitv(Task task not None, waiters, nr_futexes, flags, timeout, clockid, /):
+    """The system call futex_waitv(2): wait on each of up to 128 words, until a time on `clockid`.
+
+    Parameters
+    ----------
+    waiters, nr_futexes, flags, timeout, clockid : int
+        The registers. `waiters` is the address of as many `struct futex_waitv`, of 24 bytes each.
+
+    Returns
+    -------
+    int or None
+        A negative errno: -EAGAIN, a word differed. None: the task is blocked, see `futex`; then the index of a word that
+        was woken, the last of them if there are several.
+    """
+    cdef Place places[MOST_ENTRIES]
+    cdef uint32_t values[MOST_ENTRIES]
+    cdef Entry entry
+    cdef Blocked call
+    cdef uint64_t array = register(task, waiters), until = register(task, timeout)
+    cdef uint32_t n = low(nr_futexes), no_flags = low(flags), clock = low(clockid)
+    cdef uint32_t i
+    cdef int error
+    if no_flags or array == 0 or not 1 <= n <= MOST_ENTRIES:
+        return failure(EINVAL)
+    error = read_deadline(task, until, clock, &call)
+    if error:
+        return failure(error)
+    for i in range(n):
+        error = read_entry(task, array + i * sizeof(Entry), &entry, &places[i])
+        if error:
+            return failure(error)
+        values[i] = <uint32_t> entry.val
+    call.place = places[0]
+    call.restart = BY_HANDLER
+    if not task.is_called:
+        return wait_vector(task, places, values, n, &call)
+    try:
+        return wait_vector(task, places, values, n, &call)
     except OSError as failed:
         return failure(errno_of(failed))

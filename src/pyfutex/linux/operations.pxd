@@ -15,6 +15,8 @@ cdef object failure(int error)
 cdef object wake(Task task, const Place *place, int32_t n, uint32_t bitset, bint is_strict)
 # `call`: the word, what it has to hold, until when. The deadline is looked at once the word was compared.
 cdef object wait(Task task, const Blocked *call)
+# The same on n words at once, 1 to 128. In the register: the index of one that was woken.
+cdef object wait_vector(Task task, const Place *places, const uint32_t *values, unsigned int n, const Blocked *call)
 cdef object requeue(Task task, const Place *place, const Place *place2, int32_t n_wake, int32_t n_requeue, bint compares,
                     uint32_t expected)
 cdef object wake_op(Task task, const Place *place, const Place *place2, uint32_t op, int32_t n, int32_t n2)

@@ -16,12 +16,14 @@ from pyfutex._core.key cimport Key as CKey, key_equal, LOG2_SIZE_U32
 from pyfutex._core.pi cimport TID_MASK
 from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status, WAITING
 from pyfutex._core.target cimport Access, IS_PRIVATE, KEY, READ, Word, WRITE, word_close, word_open
+from pyfutex._core.vector cimport MOST_ENTRIES
 from pyfutex._core.wakeop cimport op_is_known
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport status_errno
 from pyfutex._pi cimport prepare_lock_pi, release_pi, try_lock_pi as try_to_lock
 from pyfutex._pimanager cimport LINUX_7_2
 from pyfutex._requeuepi cimport prepare_requeue_pi, requeue_pi_words
+from pyfutex._vectors cimport Item, queue_items
 from pyfutex._words cimport find_key
 from pyfutex.linux.task cimport Blocked, Place, Task, task_block, task_blocks, task_may_block, task_now
 from pyfutex.linux.usercopy cimport copy_in, copy_out
@@ -169,6 +171,37 @@ cdef object wait_called(Task task, const Blocked *call, const CKey *key):
     return None if status == OK else failed(status)
 
 
+cdef object queued(Task task, bint has_passed):
+    # A call whose deadline has passed ends at once, unless it has already.
+    return task.interrupt(ETIMEDOUT) if has_passed else None
+
+
+cdef object wait_vector(Task task, const Place *places, const uint32_t *values, unsigned int n, const Blocked *call):
+    cdef Item items[MOST_ENTRIES]
+    cdef list addrs = []
+    cdef Status status
+    cdef bint has_passed
+    cdef unsigned int i
+    for i in range(n):
+        # A private word that is not there is found out when its turn comes to be compared.
+        status = find_only_key(task, &places[i], KEY if places[i].sharing == IS_PRIVATE else READ, &items[i].key)
+        if status != OK:
+            return failed(status)
+        items[i].target = &task.mem.c
+        items[i].addr = places[i].addr
+        items[i].mark = 1 if places[i].is_numa else 0
+        items[i].val = values[i]
+        items[i].sharing = places[i].sharing
+        items[i].is_called = task.is_called
+        if task.is_called:
+            addrs.append(places[i].addr)
+    has_passed = deadline_has_passed(task, call)
+    task_may_block(task)
+    task_blocks(task, call)
+    status = queue_items(task.manager, task.m, task.waiter, items, n, [task.mem] * n, addrs)
+    return queued(task, has_passed) if status == OK else failed(status)
+
+
 cdef object requeue(Task task, const Place *place, const Place *place2, int32_t n_wake, int32_t n_requeue, bint compares,
                     uint32_t expected):
     cdef uint32_t moved = 0, wakes = <uint32_t> n_wake, moves = <uint32_t> n_requeue
@@ -238,11 +271,6 @@ cdef inline Access access_to(const Place *place) noexcept:
     return KEY if place.sharing == IS_PRIVATE else WRITE
 
 
-cdef object queued(Task task, const Blocked *call, bint has_passed):
-    # A call whose deadline has passed ends at once, unless it has already.
-    return task.interrupt(ETIMEDOUT) if has_passed else None
-
-
 cdef object lock_pi(Task task, const Blocked *call):
     cdef CKey key
     cdef Status status = find_only_key(task, &call.place, access_to(&call.place), &key)
@@ -256,7 +284,7 @@ cdef object lock_pi(Task task, const Blocked *call):
                              <uint8_t> task.level, call.place.sharing, task.owner_alive)
     if status == OK:
         return 0
-    return queued(task, call, has_passed) if status == WAITING else failed(status)
+    return queued(task, has_passed) if status == WAITING else failed(status)
 
 
 cdef object try_lock_pi(Task task, const Place *place):
@@ -302,7 +330,7 @@ cdef object wait_requeue_pi(Task task, const Blocked *call, const Place *place2)
     task_blocks(task, call)
     status = prepare_requeue_pi(task.manager, task.m, task.waiter, task.mem, call.place.addr, task.mem, place2.addr,
                                 call.val, task.tid, <uint8_t> task.level, call.place.sharing)
-    return queued(task, call, has_passed) if status == OK else failed(status)
+    return queued(task, has_passed) if status == OK else failed(status)
 
 
 cdef object cmp_requeue_pi(Task task, const Place *place, const Place *place2, int32_t n_wake, int32_t n_requeue,

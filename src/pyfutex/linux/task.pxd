@@ -53,6 +53,7 @@ cdef class Task:
     cdef Blocked restart_block          # what restart_syscall goes on with
     cdef bint is_restartable
     cdef bint is_narrow                 # ilp32
+    cdef bint is_exchanged              # its fields of 64 bits have the upper word first
     cdef bint is_called                 # Python code answers for its memory
     cdef bint awaits_end                # blocked, or its end is for interrupt or result to tell
     cdef bint tells                     # its end is told by a callback or a queue

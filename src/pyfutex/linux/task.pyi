@@ -23,6 +23,7 @@ class Task:
         manager: Manager,
         *,
         abi: Literal["lp64", "ilp32"] = "lp64",
+        byteorder: Literal["little", "big"] = "little",
         priority: int = 0,
         uid: int = 0,
         on_complete: Callable[[Task, int], object] | None = None,

@@ -68,6 +68,9 @@ cdef class Task:
         The futexes of its process.
     abi : {"lp64", "ilp32"}
         Width of registers and pointers. Arguments of calls are taken modulo that width.
+    byteorder : {"little", "big"}
+        Of the guest. "big" is for Python targets alone, whose words are converted by the target itself: fields of 64 bits,
+        of timespecs, lists and vectors, are then two such words, the upper one first.
     priority : int
         0: normal; 1 to 99: real time, higher first. May be changed; a call that blocks takes it as it is then.
     uid : int
@@ -85,7 +88,7 @@ cdef class Task:
     Raises
     ------
     ValueError
-        `tid` is another living task's, or no thread id; `abi` or `priority` is none.
+        `tid` is another living task's, or no thread id; `abi`, `byteorder` or `priority` is none.
 
     Attributes
     ----------
@@ -106,11 +109,13 @@ cdef class Task:
     Thread safety: any thread may use any task; a task is in one call at a time (RuntimeError).
     """
 
-    def __cinit__(self, tid, Target mem not None, Manager manager not None, *, abi="lp64", priority=0, uid=0,
-                  on_complete=None, CompletionQueue queue=None, now=None):
+    def __cinit__(self, tid, Target mem not None, Manager manager not None, *, abi="lp64", byteorder="little",
+                  priority=0, uid=0, on_complete=None, CompletionQueue queue=None, now=None):
         cdef uint64_t number
         if abi != "lp64" and abi != "ilp32":
             raise ValueError(f"abi must be lp64 or ilp32, not {abi!r}")
+        if byteorder != "little" and (byteorder != "big" or not is_called(mem)):
+            raise ValueError(f"byteorder must be little or, over a Python target, big, not {byteorder!r}")
         if on_complete is not None and not callable(on_complete):
             raise TypeError("on_complete must be callable")
         if now is not None and not callable(now):
@@ -123,6 +128,7 @@ cdef class Task:
         self.m = manager.m
         self.is_called = is_called(mem)
         self.is_narrow = abi == "ilp32"
+        self.is_exchanged = byteorder == "big"
         self.registers = 0xFFFFFFFF if self.is_narrow else <uint64_t> 0xFFFFFFFFFFFFFFFF
         self.limit = <uint64_t> 1 << 32 if self.is_narrow else (<uint64_t> 1 << 47) - 4096
         self.priority = priority
@@ -310,8 +316,8 @@ cdef class Task:
             return
         waiter_leave(self.waiter)
         if self.robust_head:
-            walk_robust_list(self.m, self.mem, self.tid, self.robust_head, self.is_narrow, self.limit,
-                             self.manager.profile != LINUX_6_18)
+            walk_robust_list(self.m, self.mem, self.tid, self.robust_head, self.is_narrow, self.is_exchanged,
+                             self.limit, self.manager.profile != LINUX_6_18)
         # Known as living until its words say whose they are: who looks for their owner meanwhile must not find it dead.
         give_up_pi(self.m, self.tid)
         self.is_alive = False

@@ -4,7 +4,7 @@ from libc.errno cimport EINVAL
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from pyfutex._core.clock cimport NEVER
-from pyfutex.linux.usercopy cimport copy_in
+from pyfutex.linux.usercopy cimport copy_in, exchanged
 from pyfutex.target cimport Target
 
 
@@ -24,7 +24,8 @@ cdef inline int64_t add_ns(int64_t a, int64_t b) noexcept nogil:
     return NEVER if a > NEVER - b else a + b
 
 
-cdef inline int read_timespec(Target mem, uint64_t addr, uint64_t limit, TimespecLayout layout, int64_t *ns) except -1:
+cdef inline int read_timespec(Target mem, uint64_t addr, uint64_t limit, TimespecLayout layout, bint is_exchanged,
+                              int64_t *ns) except -1:
     """0 and the nanoseconds; or EFAULT, EINVAL (a negative part, or a second and more of nanoseconds)."""
     cdef int64_t wide[2]
     cdef int32_t narrow[2]
@@ -39,6 +40,9 @@ cdef inline int read_timespec(Target mem, uint64_t addr, uint64_t limit, Timespe
         error = copy_in(mem, addr, limit, wide, sizeof(wide))
         if error:
             return error
+        if is_exchanged:
+            wide[0] = <int64_t> exchanged(<uint64_t> wide[0])
+            wide[1] = <int64_t> exchanged(<uint64_t> wide[1])
         if layout == SECONDS_64_ILP32:
             wide[1] &= 0xFFFFFFFF
     if wide[0] < 0 or wide[1] < 0 or wide[1] >= 1000000000:

@@ -8,6 +8,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from pyfutex.target cimport Target
 
 
+# A field of 64 bits that was copied as two words, of a guest that has the upper one first. And back.
+cdef inline uint64_t exchanged(uint64_t field) noexcept nogil:
+    return field >> 32 | field << 32
+
+
 # The errno of an OSError; EFAULT of one that has none.
 cdef int errno_of(object error) noexcept
 
