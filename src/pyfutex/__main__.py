@@ -1,4 +1,4 @@
-"""``python -m pyfutex``: the demos, the queue demo if none is named."""
+"""``python -m pyfutex``: the demos and the comparison on Qiling; the queue demo if nothing is named."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from pyfutex.demo import queue
+from pyfutex.sidebyside import command as qiling
 
 DEFAULT = ("demo", "queue")
 
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     demos = commands.add_parser("demo", help="run a demo").add_subparsers(metavar="NAME", required=True)
     queue.add_arguments(demos.add_parser("queue", help="a bounded queue over futex words"))
+    qiling.add_arguments(commands.add_parser("qiling", help="a program on Qiling, with pyfutex and without"))
     return parser
 
 
