@@ -1,10 +1,11 @@
-# Each target sets up what it needs; nothing is installed outside $(VENV) and $(VENV_TSAN).
+# Each target sets up what it needs; nothing is installed outside the environments named below.
 #
 #   make demo     a bounded queue between real threads, built from futex words
 #   make test     the test suite
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make tsan     the stress and the native tests under the thread sanitizer
+#   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
 #   make bench    the benchmarks
 #   make lint     ruff, cython-lint, mypy, stubtest
 #   make clean    remove environments and caches
@@ -14,6 +15,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_TSAN ?= .venv-tsan
+# Qiling's newest release installs on Python 3.12 and older.
+VENV_QILING ?= .venv-qiling
+PYTHON_QILING ?= python3.12
 # Factors on the rounds of every stress test.
 STRESS ?= 20
 TSAN_STRESS ?= 1
@@ -26,13 +30,15 @@ BENCH_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential tsan bench lint clean
+.PHONY: demo test stress differential tsan qiling bench lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
 venv_tsan := $(abspath $(VENV_TSAN))
 in_venv = PATH="$(venv)/bin:$$PATH"
 in_tsan = PATH="$(venv_tsan)/bin:$$PATH"
+venv_qiling := $(abspath $(VENV_QILING))
+in_qiling = PATH="$(venv_qiling)/bin:$$PATH"
 
 files_of = $(shell find $(1) -type f -not -path '*/__pycache__/*')
 package_files := meson.build pyproject.toml README.md LICENSE $(wildcard meson.options) $(call files_of,src)
@@ -52,6 +58,11 @@ stress: $(venv)/.tests-native $(venv)/.group-test
 differential: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m differential.campaign $(N) $(DIFFERENTIAL_ARGS)
 
+# Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
+qiling: $(venv_qiling)/.package
+	$(in_qiling) python -m pytest tests/qiling $(TEST_ARGS)
+	@$(in_qiling) python -m pyfutex.sidebyside.table examples/qiling
+
 bench: $(venv)/.bench-native $(venv)/.group-bench
 	$(in_venv) python -m pytest bench $(BENCH_ARGS)
 
@@ -63,7 +74,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(venv_tsan) $(venv_qiling) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.
@@ -103,6 +114,15 @@ $(venv)/.bench-native: $(venv)/.package $(call files_of,bench/native)
 	@touch $@.begun
 	@$(in_venv) $(pip_build) -Cbuild-dir=$(@D)/build/bench ./bench/native
 	@mv $@.begun $@
+
+$(venv_qiling)/.package: $(package_files)
+	@command -v $(PYTHON_QILING) >/dev/null || { echo "make qiling: no $(PYTHON_QILING), which Qiling needs" >&2; exit 1; }
+	@echo "making $(@D)"
+	@$(PYTHON_QILING) -m venv $(@D)
+	@$(@D)/bin/$(pip) --upgrade 'pip>=25.1'
+	@$(in_qiling) $(pip) --group build --group test 'qiling==1.4.6'
+	@$(in_qiling) $(pip_build) -Cbuild-dir=$(@D)/build/package .
+	@touch $@
 
 $(venv_tsan)/.package: $(venv_tsan)/.group-build $(package_files)
 	@echo "building pyfutex for the thread sanitizer"

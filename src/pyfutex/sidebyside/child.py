@@ -1,6 +1,7 @@
 """Run one program on Qiling, and tell how it ended: ``python -m pyfutex.sidebyside.child KIND SECONDS FD PROG [ARG...]``.
 
-The program sees the directory it lies in as its root. Its own output goes to standard output; the report, one JSON object, to the descriptor FD.
+The program sees the directory it lies in as its root. Its own output goes to standard output; the report, one JSON object,
+to the descriptor FD.
 """
 
 import json

@@ -89,8 +89,7 @@ def run_on_qiling(kind: Kind, program: Program, arguments: Sequence[str], limit:
         try:
             done = subprocess.run(
                 [*command, os.fspath(program.path), *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 pass_fds=[report.fileno()],
                 timeout=limit + GRACE_SECONDS,
                 check=False,
