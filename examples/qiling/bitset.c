@@ -1,11 +1,13 @@
 /* Two sleepers on one word, each with a bit of its own: a wake for one bit must leave the other asleep and findable. */
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* As in linux/futex.h, which musl-gcc does not find. */
+enum { FUTEX_WAIT_BITSET_PRIVATE = 9 | 128, FUTEX_WAKE_BITSET_PRIVATE = 10 | 128 };
 
 static uint32_t word;
 static uint32_t bits[2] = {1, 2};

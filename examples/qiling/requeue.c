@@ -1,13 +1,17 @@
 /* Sleepers moved from word to word: FUTEX_CMP_REQUEUE counts what it woke and moved, FUTEX_WAKE_OP wakes on both words. */
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* As in linux/futex.h, which musl-gcc does not find. */
+enum { FUTEX_WAIT = 0, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5, FUTEX_PRIVATE_FLAG = 128 };
+enum { FUTEX_OP_ADD = 1, FUTEX_OP_CMP_EQ = 0 };
+#define FUTEX_OP(op, oparg, cmp, cmparg) ((op) << 28 | (cmp) << 24 | (oparg) << 12 | (cmparg))
 
 enum { SLEEPERS = 4 };
 

@@ -37,8 +37,8 @@ def row(name: str, target: str, runs: Sequence[Run]) -> str:
         "same" if native.outcome is not Outcome.IMPOSSIBLE and run.agrees_with(native) else ending(run)
         for run in others
     ]
-    blocked = "blocked for ever, as it should be" if native.outcome is Outcome.TIME_LIMIT else ending(native)
-    return f"| {name} | {target} | {blocked} | {' | '.join(cells)} |"
+    how = "does not end" if native.outcome is Outcome.TIME_LIMIT else ending(native)
+    return f"| {name} | {target} | {how} | {' | '.join(cells)} |"
 
 
 def lines(directory: Path, limit: float) -> Iterator[str]:
