@@ -14,6 +14,10 @@ _NOWHERE = 0xFFFF_FFFF_FFFF_FFFF
 # OSFXSR and OSXMMEXCPT. Unicorn leaves them off with this CPU model, and every SSE instruction would be illegal.
 _SSE_IS_ON = 0x600
 
+# What Linux starts a program with: extended precision, exceptions masked. Unicorn starts with 0.
+_FPCW = 0x37F
+_MXCSR = 0x1F80
+
 _ARGUMENTS = (
     x86.UC_X86_REG_RAX,
     x86.UC_X86_REG_RDI,
@@ -66,6 +70,8 @@ class Cpu:
     def __init__(self) -> None:
         self._engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, x86.UC_CPU_X86_QEMU64)
         self._engine.reg_write(x86.UC_X86_REG_CR4, _SSE_IS_ON)
+        self._engine.reg_write(x86.UC_X86_REG_FPCW, _FPCW)
+        self._engine.reg_write(x86.UC_X86_REG_MXCSR, _MXCSR)
         self._in_syscall = False
         self._exception: int | None = None
         self._bad_address = 0

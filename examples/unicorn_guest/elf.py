@@ -1,6 +1,7 @@
 """Reading a static ELF file: every header is checked before anything is mapped."""
 
 import struct
+from itertools import pairwise
 from typing import NamedTuple
 
 PAGE = 4096
@@ -146,7 +147,7 @@ def _segments(file: bytes, headers: list[tuple[int, ...]], base: int) -> tuple[S
         segments.append(Segment(start, file[offset : offset + in_file], in_memory, prot))
     if not segments:
         raise BadElf("no segment to load")
-    for one, next_one in zip(segments, segments[1:], strict=False):
+    for one, next_one in pairwise(segments):
         if next_one.pages.start < one.pages.stop:
             raise BadElf("segments overlap, or are not in ascending order")
     if segments[-1].pages.stop - segments[0].pages.start > MAX_SPAN:

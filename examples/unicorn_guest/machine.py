@@ -8,10 +8,10 @@ import random
 import signal
 from collections.abc import Callable, Sequence
 
-from pyfutex.linux import Task
 from unicorn import x86_const as x86
 
 from pyfutex import Manager
+from pyfutex.linux import Task
 from unicorn_guest import calls
 from unicorn_guest.calls.futexes import on_complete
 from unicorn_guest.clock import Alarm, Clock
@@ -189,9 +189,6 @@ class Machine:
         """End the process, and every thread of it."""
         self.exit_status = status
         for thread in self.threads.values():
-            if thread.wait is not None:
-                thread.wait.interrupt(False)
-        for thread in self.threads.values():
             thread.task.exit()
 
     def kill(self, info: SignalInfo, thread: Thread) -> None:
@@ -202,10 +199,12 @@ class Machine:
     def describe_waits(self) -> str:
         """Say what every blocked thread waits for, as the threads and as the manager know it."""
         lines = [
-            f"thread {t.tid} waits: {t.wait.reason}" for t in self.threads.values() if t.wait is not None
+            f"thread {t.tid} waits for {t.wait.reason}" for t in self.threads.values() if t.wait is not None
         ]
-        for info in self.manager.waiters():
-            lines.append(f"queued on the futex at {info.key.offset:#x}: thread {info.tid}, {info.kind}")
+        lines += [
+            f"the manager has thread {info.waiter.tag.tid} queued on {info.key.offset:#x} ({info.kind})"
+            for info in self.manager.waiters()
+        ]
         return "\n".join(lines)
 
     def _enter(self, thread: Thread) -> None:

@@ -3,6 +3,7 @@
 import bisect
 import errno
 import mmap
+from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -138,7 +139,7 @@ class GuestMemory:
         touched = self._overlapping(start, end)
         if not touched or touched[0].start > start or touched[-1].end < end:
             raise OSError(errno.ENOMEM, "not mapped")
-        if any(one.end != other.start for one, other in zip(touched, touched[1:], strict=False)):
+        if any(one.end != other.start for one, other in pairwise(touched)):
             raise OSError(errno.ENOMEM, "not mapped in between")
         changed = [
             area._replace(start=max(area.start, start), end=min(area.end, end), prot=prot) for area in touched

@@ -16,6 +16,7 @@ SA_ONSTACK = 0x0800_0000
 SA_RESTORER = 0x0400_0000
 _SS_ONSTACK, _SS_DISABLE = 1, 2
 _RED_ZONE = 128
+_ADDRESS_END = 2**47
 
 # In the order of the kernel's sigcontext.
 _REGISTERS = (
@@ -78,6 +79,8 @@ def push_frame(
         top = stack.pointer + stack.size
     saved_fp = (top - _FXSAVE_SIZE) & -64
     frame = ((saved_fp - _FRAME_SIZE) & -16) - 8
+    if not action.flags & SA_RESTORER or not 0 <= frame < _ADDRESS_END:
+        return False
     context = _UCONTEXT.pack(
         0,
         0,
@@ -94,8 +97,6 @@ def push_frame(
         mask,
     )
     try:
-        if not action.flags & SA_RESTORER or frame < 0:
-            return False
         memory.write(saved_fp, _read_fp(cpu))
         memory.write(frame, action.restorer.to_bytes(8, "little") + context + siginfo(info))
     except Fault:

@@ -1,9 +1,12 @@
 """Threads: made, named, ended, scheduled."""
 
+import contextlib
 import struct
 from typing import TYPE_CHECKING
 
 from unicorn import x86_const as x86
+
+from unicorn_guest.memory import Fault
 
 if TYPE_CHECKING:
     from unicorn_guest.machine import Machine
@@ -46,10 +49,6 @@ def clone(
     child.result = 0
     child.mask = thread.mask
     child.policy, child.task.priority = thread.policy, thread.task.priority
-    if flags & _CLONE_PARENT_SETTID:
-        machine.memory.write_u32(parent_tid, child.tid)
-    if flags & _CLONE_CHILD_SETTID:
-        machine.memory.write_u32(child_tid, child.tid)
     if flags & _CLONE_CHILD_CLEARTID:
         child.task.clear_child_tid = child_tid
     before = machine.cpu.save()
@@ -59,6 +58,11 @@ def clone(
         machine.cpu.set(x86.UC_X86_REG_FS_BASE, tls)
     machine.save_registers(child)
     machine.cpu.restore(before)
+    for flag, addr in ((_CLONE_PARENT_SETTID, parent_tid), (_CLONE_CHILD_SETTID, child_tid)):
+        if flags & flag:
+            # As on Linux, the thread is there whether or not its id can be told.
+            with contextlib.suppress(Fault):
+                machine.memory.write_u32(addr, child.tid)
     return child.tid
 
 

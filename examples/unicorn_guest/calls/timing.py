@@ -5,6 +5,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from unicorn_guest.clock import CLOCK_REALTIME, SECOND
+from unicorn_guest.memory import Fault
 from unicorn_guest.signals import SI_KERNEL
 from unicorn_guest.thread import SignalInfo
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from unicorn_guest.machine import Machine
     from unicorn_guest.thread import Thread
 
-_EINTR, _EINVAL = -4, -22
+_EINTR, _EFAULT, _EINVAL = -4, -14, -22
 _TIMER_ABSTIME = 1
 _N_CLOCKS = 12
 _CLOCK_MONOTONIC = 1
@@ -36,7 +37,11 @@ class Sleep:
     def interrupt(self, sa_restart: bool) -> int:
         """EINTR, whatever the handler's flags; what is left of a relative sleep is written."""
         if self._remaining:
-            self._machine.memory.write(self._remaining, as_timespec(self.deadline - self._machine.clock.now))
+            left = max(self.deadline - self._machine.clock.now, 0)
+            try:
+                self._machine.memory.write(self._remaining, as_timespec(left))
+            except Fault:
+                return _EFAULT
         return _EINTR
 
 
