@@ -1,6 +1,6 @@
 # Each target sets up what it needs; nothing is installed outside the environments named below.
 #
-#   make demo     a bounded queue between real threads, built from futex words
+#   make demo     a bounded queue between real threads, then whole programs as guests of Unicorn
 #   make test     the test suite
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
@@ -46,10 +46,12 @@ pip := python -m pip install --quiet
 pip_build := $(pip) --no-build-isolation --no-deps --force-reinstall
 tsan_build := -Csetup-args=-Db_sanitize=thread -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
 
-demo: $(venv)/.package $(venv)/.group-demo
+demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 	@$(in_venv) python -m pyfutex demo queue $(DEMO_ARGS)
+	@echo
+	@$(in_venv) python examples/unicorn_guest --demo
 
-test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo
+test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest
 	$(in_venv) python -m pytest $(TEST_ARGS)
 
 stress: $(venv)/.tests-native $(venv)/.group-test
