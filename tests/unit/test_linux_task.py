@@ -3,7 +3,7 @@
 import gc
 import threading
 import weakref
-from errno import EAGAIN, EINTR, EIO, ETIMEDOUT
+from errno import EAGAIN, EFAULT, EINTR, EIO, ETIMEDOUT
 
 import pytest
 from guests import BASE, KINDS, PAGE, TIME, WORD, Guest, flat, pages
@@ -374,3 +374,12 @@ def test_a_deadline_is_in_nanoseconds(guest):
     assert task.deadline == (CLOCK_MONOTONIC, 1_000_000_004)
     task.interrupt()
     assert task.deadline is None
+
+
+def test_address_limit_is_where_the_kernel_begins():
+    guest = Guest(flat())
+    task = Task(7, guest.mem, guest.manager, address_limit=1 << 48)
+    assert futex(task, (1 << 48) - 4, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1) == 0
+    assert futex(task, (1 << 48) + 4, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1) == -EFAULT
+    with pytest.raises(ValueError, match="address_limit"):
+        Task(8, guest.mem, guest.manager, address_limit=-1)

@@ -24,6 +24,7 @@ class Task:
         *,
         abi: Literal["lp64", "ilp32"] = "lp64",
         byteorder: Literal["little", "big"] = "little",
+        address_limit: int | None = None,
         priority: int = 0,
         uid: int = 0,
         on_complete: Callable[[Task, int], object] | None = None,

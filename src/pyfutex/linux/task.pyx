@@ -71,6 +71,9 @@ cdef class Task:
     byteorder : {"little", "big"}
         Of the guest. "big" is for Python targets alone, whose words are converted by the target itself: fields of 64 bits,
         of timespecs, lists and vectors, are then two such words, the upper one first.
+    address_limit : int, optional
+        Addresses beyond it are the kernel's: EFAULT, even where Linux touches no memory. By default 2**47 - 4096, as on
+        x86-64, or 2**32 with ilp32. For emulators that place guest memory elsewhere.
     priority : int
         0: normal; 1 to 99: real time, higher first. May be changed; a call that blocks takes it as it is then.
     uid : int
@@ -110,8 +113,8 @@ cdef class Task:
     """
 
     def __cinit__(self, tid, Target mem not None, Manager manager not None, *, abi="lp64", byteorder="little",
-                  priority=0, uid=0, on_complete=None, CompletionQueue queue=None, now=None):
-        cdef uint64_t number
+                  address_limit=None, priority=0, uid=0, on_complete=None, CompletionQueue queue=None, now=None):
+        cdef uint64_t number, limit
         if abi != "lp64" and abi != "ilp32":
             raise ValueError(f"abi must be lp64 or ilp32, not {abi!r}")
         if byteorder != "little" and (byteorder != "big" or not is_called(mem)):
@@ -131,6 +134,10 @@ cdef class Task:
         self.is_exchanged = byteorder == "big"
         self.registers = 0xFFFFFFFF if self.is_narrow else <uint64_t> 0xFFFFFFFFFFFFFFFF
         self.limit = <uint64_t> 1 << 32 if self.is_narrow else (<uint64_t> 1 << 47) - 4096
+        if address_limit is not None:
+            if as_address(address_limit, &limit):
+                raise ValueError(f"address_limit must be 0 to 2**64 - 1, not {address_limit}")
+            self.limit = limit
         self.priority = priority
         self.uid = uid
         self.on_complete = on_complete

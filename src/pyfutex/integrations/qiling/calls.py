@@ -76,7 +76,11 @@ class Futexes:
         self._is_mips = ql.arch.type == QL_ARCH.MIPS
         self._threads: dict[int, GuestThread] = {}
         self._last_left = Event()
-        self._task_options: dict[str, Any] = {"abi": "ilp32" if ql.arch.bits == 32 else "lp64"}
+        # Qiling's stack for x86-64 reaches beyond what Linux gives to programs.
+        self._task_options: dict[str, Any] = {
+            "abi": "ilp32" if ql.arch.bits == 32 else "lp64",
+            "address_limit": 1 << (32 if ql.arch.bits == 32 else 48),
+        }
         self.manager = Manager(profile=profile)
         self.memory = GuestMemory(ql)
         if self.memory.byte_order == "big":
