@@ -1,4 +1,4 @@
-"""The calls that came after futex(2): futex_wake, futex_wait, futex_requeue, futex_waitv. What the register gets, or None."""
+"""The calls that came after futex(2): futex_wake, futex_wait, futex_requeue, futex_waitv. The register, or None."""
 
 from libc.errno cimport EINVAL
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
