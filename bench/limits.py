@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from claims import calls, crowd, fanout, growth, handoff, kernelcalls, loops, scaling, sizes
+from claims import calls, crowd, fanout, growth, guestcalls, handoff, kernelcalls, loops, scaling, sizes
 from measure import ALLOWED_CPUS, Plan, Row, free_threaded
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SUBJECTS = {
     "calls": calls,
     "loops": loops,
+    "guest": guestcalls,
     "kernel": kernelcalls,
     "handoff": handoff,
     "fanout": fanout,
