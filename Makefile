@@ -73,7 +73,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) ruff format --check .
 	$(in_venv) cython-lint src tests bench
 	$(in_venv) mypy
-	$(in_venv) stubtest --allowlist .ci/stubtest-allowlist pyfutex
+	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
 	rm -rf $(venv) $(venv_tsan) $(venv_qiling) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache

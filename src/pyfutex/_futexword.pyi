@@ -1,7 +1,10 @@
 from typing import NoReturn
 
+from typing_extensions import disjoint_base
+
 from pyfutex.memory import Memory
 
+@disjoint_base
 class FutexWord:
     @property
     def mem(self) -> Memory: ...

@@ -16,7 +16,9 @@ WRONG_THREAD = {("inherit", "arm-linux-gnueabi-gcc"), ("robust", "arm-linux-gnue
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_same_as_native(request, build, name, compiler):
     if (name, compiler) in WRONG_THREAD:
-        request.applymarker(pytest.mark.xfail(reason="Qiling mixes up an ARM program's threads", strict=False))
+        request.applymarker(
+            pytest.mark.xfail(reason="Qiling mixes up an ARM program's threads", strict=False)
+        )
     program = build(name, compiler)
     native = run_native(program, [], ENDLESS_SECONDS)
     if native.outcome is not Outcome.FINISHED:

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Literal, NoReturn, final
+from typing import Literal, NoReturn, Self, final
 
 from pyfutex.completionqueue import CompletionQueue
 from pyfutex.manager import Manager
@@ -16,8 +16,8 @@ class Task:
     clear_child_tid: int
     priority: int
     uid: int
-    def __init__(
-        self,
+    def __new__(
+        cls,
         tid: int,
         mem: Target,
         manager: Manager,
@@ -30,7 +30,7 @@ class Task:
         on_complete: Callable[[Task, int], object] | None = None,
         queue: CompletionQueue | None = None,
         now: Callable[[int], int] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def robust_list(self) -> int: ...
     @property
