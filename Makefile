@@ -92,6 +92,12 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 	@$(in_venv) $(pip) --group $*
 	@touch $@
 
+# Where Unicorn has no wheel and cannot be built, the guests are left out, and say so.
+$(venv)/.group-guest: $(venv)/.made pyproject.toml
+	@echo "installing what pyproject.toml lists under 'guest'"
+	@$(in_venv) $(pip) --group guest || echo "no Unicorn for this Python: the guests are left out"
+	@touch $@
+
 $(venv_tsan)/.group-%: $(venv_tsan)/.made pyproject.toml
 	@echo "installing what pyproject.toml lists under '$*'"
 	@$(in_tsan) $(pip) --group $*

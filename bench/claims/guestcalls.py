@@ -22,7 +22,7 @@ WORD = 64
 # Private and shared: FUTEX_WAKE, and FUTEX_WAIT for a value that the word does not hold.
 WAKE_PRIVATE, WAIT_PRIVATE = "futex(t, w, 129, 1, 0, 0, 0)", "futex(t, w, 128, 9, 0, 0, 0)"
 WAKE_SHARED, WAIT_SHARED = "futex(t, w, 1, 1, 0, 0, 0)", "futex(t, w, 0, 9, 0, 0, 0)"
-ROUND = "futex(t, w, 128, 0, 0, 0, 0); futex(u, w, 129, 1, 0, 0, 0); t.result(0)"
+ROUND = "futex(t, w, 128, 0, 0, 0, 0); futex(u, w, 129, 1, 0, 0, 0); t.result()"
 ROUNDS_AT_30_NS = 6e6  # a second, where an empty call takes 30 ns
 
 

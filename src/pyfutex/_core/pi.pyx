@@ -164,7 +164,8 @@ cdef void lend_to(PIDirectory *d, uint32_t owner) noexcept nogil:
         if w.priority == priority:
             return
         # A blocked waiter leaves with the PI lock held alone, so it is still there.
-        lock_queued(w, DETACHED, &b)
+        if lock_queued(w, DETACHED, &b) != OK:
+            return
         bucket_unlink(bucket_find(b, &w.key), w)
         w.priority = priority
         link = bucket_find(b, &w.key)

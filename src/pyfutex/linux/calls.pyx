@@ -1,6 +1,6 @@
 """The system calls of guests: futex and those that go with a thread. What the register gets, or None: blocked."""
 
-from libc.errno cimport EINTR, EINVAL, ENOSYS, EPERM, ESRCH
+from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOSYS, EPERM, ESRCH
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from pyfutex._arguments cimport as_modulo
@@ -8,6 +8,7 @@ from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, deadline_never
 from pyfutex._core.target cimport IS_PRIVATE, IS_SHARED, Sharing
 from pyfutex.linux.operations cimport (
     cmp_requeue_pi,
+    differs,
     failure,
     lock_pi,
     requeue,
@@ -198,6 +199,9 @@ def futex(Task task not None, uaddr, op, val, timeout=0, uaddr2=0, val3=0, /):
         return wake(task, &place, <int32_t> r.val, ANY, False)
     as_modulo(timeout, &r.timeout)
     r.timeout &= registers
+    if r.timeout == 0 and r.op & ~<uint32_t> PRIVATE_FLAG == WAIT and not task.is_called and differs(
+            task, r.addr, sharing_of(r.op), r.val):
+        return failure(EAGAIN)
     as_modulo(uaddr2, &r.addr2)
     r.addr2 &= registers
     r.val3 = low(val3)
