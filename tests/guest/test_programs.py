@@ -31,3 +31,12 @@ def test_a_deadlock_is_reported_with_who_waits_for_what(guests, compiler):
     with pytest.raises(Deadlock) as caught:
         guests.run("deadlock", compiler)
     assert "queued on 0x" in str(caught.value)
+
+
+def test_threads_are_stopped_between_a_load_and_what_follows_from_it(guests):
+    printed = [guests.run("preempt", "gcc", seed)[0].split() for seed in range(3)]
+    for lost, _, retried, _, counted, _ in printed:
+        assert int(lost) > 0
+        assert int(counted) == 3 * 4000
+        assert int(retried) >= 0
+    assert any(int(retried) > 0 for _, _, retried, *_ in printed)
