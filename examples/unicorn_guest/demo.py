@@ -14,9 +14,10 @@ from unicorn_guest.ledger import FutexLedger
 from unicorn_guest.machine import Machine
 
 PROGRAMS = Path(__file__).parent / "programs"
-NAMES = ("sync", "owners", "clockwait", "c11", "signals")
+NAMES = ("sync", "owners", "clockwait", "c11", "signals", "futexcalls")
 SEEDS = range(12)
 SECONDS = 60  # for a native run
+NOT_HERE = 77  # exit status of a program that needs a newer kernel
 
 
 class Program(NamedTuple):
@@ -73,7 +74,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="pyfutex-guest-") as directory:
         paths = [(name, compile_program(compiler, name, Path(directory))) for name in NAMES]
-        programs = [run_natively(name, path) for name, path in paths if path is not None]
+        natives = [run_natively(name, path) for name, path in paths if path is not None]
+        programs = [program for program in natives if program.status != NOT_HERE]
         if not programs:
             print(
                 f"guest demo: {compiler} makes no static programs here (is the static C library installed?)"
@@ -100,14 +102,17 @@ def compare(programs: list[Program]) -> int:
                 if (output, status) != (program.output, program.status):
                     differing.append(f"{program.name} with seed {seed}")
     print(
-        f"\n{'program':<12}{'printed':>9}{'calls':>9}{'waits':>9}{'woken':>9}{'timeouts':>10}{'requeued':>10}"
+        f"\n{'program':<12}{'printed':>9}{'calls':>9}{'waits':>9}{'woken':>9}{'timeouts':>10}{'signals':>9}"
+        f"{'requeued':>10}{'blocked':>10}"
     )
     for program in programs:
         ledger = ledgers[program.name]
         print(
             f"{program.name:<12}{len(program.output):>7} B{ledger.calls.total():>9,}{ledger.n_waits:>9,}"
-            f"{ledger.n_woken:>9,}{ledger.n_timeouts:>10,}{ledger.n_requeued:>10,}"
+            f"{ledger.n_woken:>9,}{ledger.n_timeouts:>10,}{ledger.n_interrupted:>9,}{ledger.n_requeued:>10,}"
+            f"{ledger.blocked_ns / 1e9:>8.2f} s"
         )
+    print("blocked: virtual time that threads spent in futex waits, all of them together")
     total: Counter[str] = sum((ledger.calls for ledger in ledgers.values()), Counter())
     print("\nby operation: " + ", ".join(f"{name} {count:,}" for name, count in total.most_common()))
     for found in differing:
@@ -123,4 +128,6 @@ def add(total: FutexLedger, ledger: FutexLedger) -> None:
     total.n_waits += ledger.n_waits
     total.n_woken += ledger.n_woken
     total.n_timeouts += ledger.n_timeouts
+    total.n_interrupted += ledger.n_interrupted
     total.n_requeued += ledger.n_requeued
+    total.blocked_ns += ledger.blocked_ns
