@@ -62,7 +62,7 @@ differential: $(venv)/.tests-native $(venv)/.group-test
 
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package
-	$(in_qiling) python -m pytest tests/qiling $(TEST_ARGS)
+	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
 	@$(in_qiling) python -m pyfutex.sidebyside.table examples/qiling
 
 bench: $(venv)/.bench-native $(venv)/.group-bench
