@@ -33,10 +33,11 @@ class Registers:
     """
 
     def __init__(self):
-        self.page = mmap.mmap(-1, 2 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        # No memoryview: Python before 3.12.7 crashes when it collects a cycle with one that has exports (gh-77894).
+        self.page = mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.anchor = ctypes.c_char.from_buffer(self.page)
         base = ctypes.addressof(self.anchor)
-        self.memory = pyfutex.Memory(memoryview(self.page)[:PAGE], base)
+        self.memory = pyfutex.Memory(self.page, base)
         self.manager = pyfutex.Manager()
         self.task = linux.Task(threading.get_native_id(), self.memory, self.manager)
         self.a, self.b, self.time = base + 64, base + 128, base + 256
