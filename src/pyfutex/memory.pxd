@@ -1,6 +1,7 @@
 """Memory: one buffer as a target."""
 
 from cpython.buffer cimport Py_buffer
+from cpython.object cimport PyObject
 
 from pyfutex._core.atomic cimport unlikely
 from pyfutex.key cimport Mappable
@@ -9,6 +10,7 @@ from pyfutex.target cimport Target
 
 cdef class Memory(Target):
     cdef Py_buffer view         # held as long as the object lives: nogil code keeps pointers into it
+    cdef PyObject *unseen       # what `view.obj` was, where the collector must not see it; else NULL
     cdef readonly Mappable mappable
 
 

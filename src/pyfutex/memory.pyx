@@ -3,6 +3,7 @@
 cimport cython
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._arguments cimport as_address, as_modulo, as_u32, convert_u64, small_int
@@ -79,6 +80,28 @@ cdef inline uint64_t modulo(object o) except? 0:
     return value
 
 
+cdef extern from *:
+    """
+    /* Python before 3.12.7 clears a memoryview that is in a cycle although it has exports, and crashes when they are
+       released (gh-77894). While our reference is out of the collector's sight it looks like one from outside, and the
+       view is never taken for garbage before we are. Asked at run time: a module may run on an older release than it was
+       built with. */
+    static inline PyObject *pf_take_out_of_sight(Py_buffer *view) {
+        PyObject *obj = view->obj;
+        if (Py_Version >= 0x030C0700 || !PyMemoryView_Check(obj))
+            return NULL;
+        view->obj = NULL;
+        return obj;
+    }
+    static inline void pf_bring_back(Py_buffer *view, PyObject *obj) {
+        if (obj != NULL)
+            view->obj = obj;
+    }
+    """
+    PyObject *take_out_of_sight "pf_take_out_of_sight" (Py_buffer *view)
+    void bring_back "pf_bring_back" (Py_buffer *view, PyObject *obj)
+
+
 # No tp_clear: it would drop the buffer's reference and keep the export.
 @cython.no_gc_clear
 @cython.final
@@ -121,6 +144,7 @@ cdef class Memory(Target):
     def __cinit__(self, buffer, base=None, *, Mappable mappable=None, offset=0):
         cdef uint64_t host
         PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        self.unseen = take_out_of_sight(&self.view)
         self.c.kind = FLAT
         self.c.nbytes = <uint64_t> self.view.len
         self.mappable = mappable
@@ -144,6 +168,7 @@ cdef class Memory(Target):
 
     def __dealloc__(self):
         # No waiter of ours is queued: each holds a reference to its target. PyBuffer_Release ignores a view never got.
+        bring_back(&self.view, self.unseen)
         PyBuffer_Release(&self.view)
 
     @property
@@ -159,7 +184,7 @@ cdef class Memory(Target):
     @property
     def obj(self):
         """The buffer."""
-        return <object> self.view.obj
+        return <object> self.unseen if self.unseen != NULL else self.view.obj
 
     @property
     def host_address(self):

@@ -33,7 +33,6 @@ class Registers:
     """
 
     def __init__(self):
-        # No memoryview: Python before 3.12.7 crashes when it collects a cycle with one that has exports (gh-77894).
         self.page = mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.anchor = ctypes.c_char.from_buffer(self.page)
         base = ctypes.addressof(self.anchor)

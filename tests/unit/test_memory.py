@@ -5,6 +5,8 @@ import errno
 import gc
 import mmap
 import pickle
+import subprocess
+import sys
 from array import array
 from multiprocessing import shared_memory
 
@@ -52,6 +54,33 @@ def test_memory_counts_bytes_and_not_items():
     assert mem.nbytes == 32
     mem.store(28, 5)
     assert mem.load(28) == 5
+
+
+def test_a_view_in_a_cycle_with_its_memory_is_collected():
+    """In a process of its own: an interpreter that clears the view before its export is released crashes."""
+    program = """
+import gc, mmap, weakref
+from pyfutex import Memory
+
+class Cycle:
+    pass
+
+gone = []
+for _ in range(20):
+    page = mmap.mmap(-1, mmap.PAGESIZE)
+    cycle = Cycle()
+    cycle.view = memoryview(page)[64:128]
+    cycle.memory = Memory(cycle.view)
+    assert cycle.memory.obj is cycle.view
+    cycle.itself = cycle
+    gone.append(weakref.ref(cycle.view))
+    del cycle
+    gc.collect()
+    page.close()
+assert not any(ref() for ref in gone)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_memory_is_a_target():
