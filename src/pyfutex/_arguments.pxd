@@ -7,6 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport likely
 from pyfutex._core.clock cimport Deadline, deadline_never
+from pyfutex._core.key cimport LOG2_SIZE_U32
 from pyfutex._core.status cimport MISFIT
 from pyfutex._core.target cimport BY_MEMORY, IS_PRIVATE, IS_SHARED
 from pyfutex._errors cimport raise_status
@@ -22,6 +23,8 @@ cdef int convert_u64(object o, uint64_t limit, uint64_t *value) except -1
 cdef int convert_address(object o, uint64_t *value) except -1
 # A count of waiters: InvalidArgument if negative, at most 0x7FFFFFFF (as good as all).
 cdef int convert_count(object o, uint32_t *value) except -1
+# `size=`: bytes in a word, as their logarithm. InvalidArgument for any but 1, 2, 4 and 8.
+cdef int convert_size(object o) except -1
 # `priority=`: TypeError for what is no integer, ValueError outside 0 .. 99.
 cdef int convert_priority(object o) except -1
 # An operand of modular arithmetic: any integer, modulo 2**64.
@@ -37,6 +40,24 @@ cdef inline int as_u32(object o, uint32_t *value) except -1:
         convert_u64(o, 0xFFFFFFFF, &wide)
     value[0] = <uint32_t> wide
     return 0
+
+
+cdef inline uint64_t largest_of(uint32_t log2_size) noexcept:
+    # What the word of a size can hold.
+    return <uint64_t> 0xFFFFFFFFFFFFFFFF >> (64 - (8 << log2_size))
+
+
+cdef inline int as_word(object o, uint32_t log2_size, uint64_t *value) except -1:
+    # OverflowError for what does not fit into the word.
+    if small_int(o, value) and value[0] <= largest_of(log2_size):
+        return 0
+    return convert_u64(o, largest_of(log2_size), value)
+
+
+cdef inline int as_size(object size) except -1:
+    # The default size is known as the default bitset is.
+    cdef object usual = 4
+    return LOG2_SIZE_U32 if likely(size is usual) else convert_size(size)
 
 
 # The default bitset, written as a literal in the caller's signature, is this very object: equal constants of one compiled

@@ -35,6 +35,15 @@ cdef int convert_count(object o, uint32_t *value) except -1:
     return 0
 
 
+cdef int convert_size(object o) except -1:
+    cdef object size = PyNumber_Index(o)
+    cdef int log2_size
+    for log2_size in range(4):
+        if size == 1 << log2_size:
+            return log2_size
+    raise_status(MISFIT)
+
+
 cdef int convert_priority(object o) except -1:
     cdef object number = PyNumber_Index(o)
     if not 0 <= number <= 99:

@@ -1,10 +1,9 @@
 """The operations that put the calling thread to sleep. The rules are in _blocking.pxd."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._calledtarget cimport called_prepare
-from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport deliver_threads, engine_prepare, engine_sleep, engine_wake
@@ -21,8 +20,9 @@ from pyfutex._core.status cimport (
     TAKEN,
     TIMED_OUT,
 )
-from pyfutex._core.target cimport READ, Word, word_close
+from pyfutex._core.target cimport READ, word_close
 from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter as CWaiter, waiter_init
+from pyfutex._core.word cimport Word, word_compare
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
 from pyfutex._vectors cimport queue_vector
@@ -63,13 +63,13 @@ cdef object sleep_on(Waiter w, Deadline until):
     return result
 
 
-cdef object wait_called(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
-                        Deadline until, int sharing):
+cdef object wait_called(object manager, CManager *m, Target mem, object addr, uint64_t val, uint32_t bitset,
+                        Deadline until, int sharing, uint32_t log2_size):
     cdef Waiter w = sleeper()
     cdef CKey key
     cdef Status status
     while True:
-        status = find_key(mem, addr, sharing, READ, &key)
+        status = find_key(mem, addr, log2_size, sharing, READ, &key)
         if status == OK:
             status = called_prepare(manager, m, w, mem, addr, &key, val, bitset, 0)
         if status == MISMATCH:
@@ -82,23 +82,24 @@ cdef object wait_called(object manager, CManager *m, Target mem, object addr, ui
         PyErr_CheckSignals()
 
 
-cdef object block_wait(object manager, CManager *m, Target mem, object addr, uint32_t val, uint32_t bitset,
-                       Deadline until, int sharing):
+cdef object block_wait(object manager, CManager *m, Target mem, object addr, uint64_t val, uint32_t bitset,
+                       Deadline until, int sharing, uint32_t log2_size):
     cdef CWaiter w
     cdef Word word
     cdef Status status
     if is_called(mem):
-        return wait_called(manager, m, mem, addr, val, bitset, until, sharing)
+        return wait_called(manager, m, mem, addr, val, bitset, until, sharing, log2_size)
     while True:
-        status = open_word(mem, addr, sharing, READ, &word)
+        status = open_word(mem, addr, log2_size, sharing, READ, &word)
         if status != OK:
             raise_status(status)
-        if load_acquire_u32(<uint32_t *> word.host) != val:
+        status = word_compare(&word, val)
+        if status == MISMATCH:
             word_close(&word)
             return DIFFERED
         with nogil:
             waiter_init(&w, PLAIN, THREAD, bitset, 0)
-            status = engine_prepare(m, &w, &word.key, <uint32_t *> word.host, val, DETACHED)
+            status = engine_prepare(m, &w, &word.key, &word, val, DETACHED)
             word_close(&word)
             if status == OK:
                 status = engine_sleep(&w, until)
@@ -133,18 +134,18 @@ cdef object block_waitv(object manager, CManager *m, object items, Deadline unti
 
 
 cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake_addr, uint32_t n, Target mem2,
-                            object wait_addr, uint32_t val, Deadline until, int sharing):
+                            object wait_addr, uint64_t val, Deadline until, int sharing, uint32_t log2_size):
     cdef CKey wake_key
     cdef Taken taken
     cdef CWaiter w
     cdef Word word
-    cdef Status status = find_key(mem, wake_addr, sharing, READ, &wake_key)
+    cdef Status status = find_key(mem, wake_addr, log2_size, sharing, READ, &wake_key)
     cdef Status woke = OK
     cdef uint32_t woken
     if status != OK:
         raise_status(status)
     # Whatever is wrong with the second address is found out before anybody is woken.
-    status = find_key(mem2, wait_addr, sharing, READ, &word.key)
+    status = find_key(mem2, wait_addr, log2_size, sharing, READ, &word.key)
     if status != OK:
         raise_status(status)
     taken_init(&taken)
@@ -158,20 +159,22 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
         deliver(&taken)
         if woke != OK:
             raise_status(woke, woken)
-        return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
-    status = open_word(mem2, wait_addr, sharing, READ, &word)
+        return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing,
+                                                  log2_size))
+    status = open_word(mem2, wait_addr, log2_size, sharing, READ, &word)
     with nogil:
         # Queue first, then wake: whoever is woken finds us queued. A refused wait wakes all the same.
         if status == OK:
             waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
-            status = engine_prepare(m, &w, &word.key, <uint32_t *> word.host, val, DETACHED)
+            status = engine_prepare(m, &w, &word.key, &word, val, DETACHED)
             word_close(&word)
         deliver_threads(&taken)
         if status == OK:
             status = engine_sleep(&w, until)
     if status == INTERRUPTED:
         PyErr_CheckSignals()
-        return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing))
+        return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing,
+                                                  log2_size))
     if status == TAKEN:
         return wake_wait_result(woken, WOKEN)
     if status == TIMED_OUT:

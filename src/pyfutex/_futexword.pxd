@@ -2,16 +2,17 @@
 
 from libc.stdint cimport uint32_t
 
-from pyfutex._core.target cimport Word
+from pyfutex._core.word cimport Word
 from pyfutex.memory cimport Memory
 
 
 cdef class FutexWord:
     cdef readonly Memory mem
     cdef readonly object addr
-    cdef uint32_t *word     # where `addr` lies; `mem` keeps it there
+    cdef char *word         # where `addr` lies; `mem` keeps it there
+    cdef uint32_t log2_size
 
 
-# Find the word at `addr` of `mem`, and bind `f` to it; `found` has its key too.
+# Find the word of a size at `addr` of `mem`, and bind `f` to it; `found` has its key too.
 # InvalidArgument: misaligned; OSError (EFAULT): outside the memory.
-cdef int futex_word_bind(FutexWord f, Memory mem, object addr, Word *found) except -1
+cdef int futex_word_bind(FutexWord f, Memory mem, object addr, uint32_t log2_size, Word *found) except -1

@@ -1,6 +1,6 @@
 """The operations that answer at once. Contracts are in _immediate.pxd; the four steps of each, in manager.pyx."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._calledtarget cimport called_cmp_requeue, called_wake_op
 from pyfutex._core.bucket cimport Taken, taken_init
@@ -26,59 +26,60 @@ cdef object finish(Status status, Taken *taken):
 
 
 cdef object wake_op_words(CManager *m, Target mem, object addr, Target mem2, object addr2, uint32_t op, uint32_t n,
-                          uint32_t n2, int sharing):
-    cdef uint32_t *host = NULL
+                          uint32_t n2, int sharing, uint32_t log2_size):
+    cdef const Word *changed = NULL
     cdef CKey key
     cdef Word word
     cdef Taken taken
     cdef Status status
     cdef bint held = False
     taken_init(&taken)
-    status = find_key(mem, addr, sharing, READ, &key)
+    status = find_key(mem, addr, log2_size, sharing, READ, &key)
     if status == OK and is_called(mem2):
         word.readers = NULL
-        status = find_key(mem2, addr2, sharing, WRITE, &word.key)
+        status = find_key(mem2, addr2, log2_size, sharing, WRITE, &word.key)
         if status == OK:
-            status = called_wake_op(mem2, addr2, op, &held)
+            status = called_wake_op(mem2, addr2, log2_size, op, &held)
     elif status == OK:
-        status = open_word(mem2, addr2, sharing, WRITE, &word)
-        host = <uint32_t *> word.host
+        status = open_word(mem2, addr2, log2_size, sharing, WRITE, &word)
+        changed = &word
     if status != OK:
         raise_status(status)
-    status = engine_wake_op(m, &key, &word.key, host, op, held, n, n2, &taken, ATTACHED)
+    status = engine_wake_op(m, &key, &word.key, changed, op, held, n, n2, &taken, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = engine_wake_op(m, &key, &word.key, host, op, held, n, n2, &taken, DETACHED)
+            status = engine_wake_op(m, &key, &word.key, changed, op, held, n, n2, &taken, DETACHED)
     word_close(&word)
     return finish(status, &taken)
 
 
 cdef object requeue_words(CManager *m, Target mem, object addr, Target mem2, object addr2, uint32_t n_wake,
-                          uint32_t n_requeue, int sharing, bint compares, uint32_t expected):
+                          uint32_t n_requeue, int sharing, uint32_t log2_size, bint compares, uint64_t expected):
     cdef uint32_t requeued = 0, woken
-    cdef uint32_t *host = NULL
+    cdef const Word *compared = NULL
     cdef CKey key, key2
     cdef Word word
     cdef Taken taken
     cdef Status status
     taken_init(&taken)
     word.readers = NULL
-    status = find_key(mem, addr, sharing, READ, &key)
+    status = find_key(mem, addr, log2_size, sharing, READ, &key)
     if status == OK:
-        status = find_key(mem2, addr2, sharing, READ, &key2)
+        status = find_key(mem2, addr2, log2_size, sharing, READ, &key2)
     if status == OK and compares and is_called(mem):
         status = called_cmp_requeue(m, mem, addr, &key, &key2, expected, n_wake, n_requeue, &taken, &requeued)
     elif status == OK:
         if compares:
             # Opened last: no Python code runs from here to word_close.
-            status = open_word(mem, addr, sharing, READ, &word)
+            status = open_word(mem, addr, log2_size, sharing, READ, &word)
             if status != OK:
                 raise_status(status)
-            host = <uint32_t *> word.host
-        status = engine_requeue(m, &key, &key2, host, expected, n_wake, n_requeue, NULL, &taken, &requeued, ATTACHED)
+            compared = &word
+        status = engine_requeue(m, &key, &key2, compared, expected, n_wake, n_requeue, NULL, &taken, &requeued,
+                                ATTACHED)
         if status == CONTENDED:
             with nogil:
-                status = engine_requeue(m, &key, &key2, host, expected, n_wake, n_requeue, NULL, &taken, &requeued,
+                status = engine_requeue(m, &key, &key2, compared, expected, n_wake, n_requeue, NULL, &taken, &requeued,
                                         DETACHED)
         word_close(&word)
     woken = taken.n

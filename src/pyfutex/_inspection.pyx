@@ -185,7 +185,7 @@ cdef object queued_count(CManager *m):
     return n
 
 
-cdef list list_waiters(CManager *m, Target mem, object addr):
+cdef list list_waiters(CManager *m, Target mem, object addr, uint32_t log2_size):
     cdef Sightings sightings
     cdef list infos = []
     cdef int64_t now
@@ -196,9 +196,9 @@ cdef list list_waiters(CManager *m, Target mem, object addr):
     sightings.seen = NULL
     sightings.n = 0
     if mem is not None:
-        status = find_key(mem, addr, IS_PRIVATE, READ, &sightings.keys[0])
+        status = find_key(mem, addr, log2_size, IS_PRIVATE, READ, &sightings.keys[0])
         if status == OK:
-            status = find_key(mem, addr, IS_SHARED, READ, &sightings.keys[1])
+            status = find_key(mem, addr, log2_size, IS_SHARED, READ, &sightings.keys[1])
         if status != OK:
             raise_status(status)
         sightings.n_keys = 2
@@ -219,7 +219,7 @@ cdef list list_waiters(CManager *m, Target mem, object addr):
 
 cdef int cancel_all(object manager, CManager *m) except -1:
     # One list for both halves: who came after it was made is not ours to judge.
-    cdef list infos = list_waiters(m, None, None)
+    cdef list infos = list_waiters(m, None, None, 0)
     if any(info.waiter is None for info in infos):
         raise RuntimeError("a thread sleeps in a wait of this manager")
     for info in infos:

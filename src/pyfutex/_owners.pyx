@@ -4,9 +4,11 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._arguments cimport convert_u64
 from pyfutex._core.atomic cimport load_acquire_u32
+from pyfutex._core.key cimport LOG2_SIZE_U32
 from pyfutex._core.pi cimport Owner, TID_MASK
 from pyfutex._core.status cimport MISFIT, OK
-from pyfutex._core.target cimport READ, Word, word_close
+from pyfutex._core.target cimport READ, word_close
+from pyfutex._core.word cimport Word, word_load
 from pyfutex._errors cimport raise_status
 from pyfutex._words cimport open_word
 
@@ -41,13 +43,15 @@ cdef int refuse_foreign_tid(object tid) except -1:
 cdef int ask_for_owner(CManager *m, Target mem, object addr, int sharing, uint32_t tid, object owner_alive,
                        Owner *owner) except -1:
     cdef Word word
+    cdef uint64_t value
     cdef uint32_t seen
     owner.tid = 0
     owner.is_alive = True
     owner.deaths = load_acquire_u32(&m.family.deaths)
-    if open_word(mem, addr, sharing, READ, &word) != OK:
+    if open_word(mem, addr, LOG2_SIZE_U32, sharing, READ, &word) != OK:
         return 0    # the operation itself says what is wrong
-    seen = load_acquire_u32(<uint32_t *> word.host) & TID_MASK
+    word_load(&word, &value)
+    seen = <uint32_t> value & TID_MASK
     word_close(&word)
     if seen != 0 and seen != tid:
         owner.is_alive = bool(owner_alive(seen))

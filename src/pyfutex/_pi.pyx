@@ -8,7 +8,7 @@ from pyfutex._blocking cimport sleep_on, sleeper
 from pyfutex._calledpi cimport called_inherit, called_lock_pi, called_unlock_pi
 from pyfutex._core.bucket cimport taken_init
 from pyfutex._core.engine cimport engine_sleep
-from pyfutex._core.key cimport Key as CKey
+from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
 from pyfutex._core.pi cimport Heir, Owner, TID_MASK, engine_inherit, engine_lock_pi, engine_unlock_pi
 from pyfutex._core.pistate cimport PIWait, piwait_init
 from pyfutex._core.status cimport (
@@ -28,8 +28,9 @@ from pyfutex._core.status cimport (
     TRY_AGAIN,
     WAITING,
 )
-from pyfutex._core.target cimport BY_MEMORY, READ, WRITE, Word, word_close, word_open
+from pyfutex._core.target cimport BY_MEMORY, READ, WRITE, word_close, word_open
 from pyfutex._core.waiter cimport PI, THREAD, Waiter as CWaiter, waiter_init
+from pyfutex._core.word cimport Word, word_load
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
 from pyfutex._owners cimport ask_for_owner
@@ -48,13 +49,13 @@ cdef Status acquire(CManager *m, CWaiter *c, Target mem, object addr, uint32_t t
         owner.tid = 0
         if owner_alive is not None:
             ask_for_owner(m, mem, addr, sharing, tid, owner_alive, &owner)
-        status = open_word(mem, addr, sharing, WRITE, &word)
+        status = open_word(mem, addr, LOG2_SIZE_U32, sharing, WRITE, &word)
         if status != OK:
             return status
-        status = engine_lock_pi(m, c, &word.key, <uint32_t *> word.host, owner, is_try, ATTACHED)
+        status = engine_lock_pi(m, c, &word.key, &word, owner, is_try, ATTACHED)
         if status == CONTENDED:
             with nogil:
-                status = engine_lock_pi(m, c, &word.key, <uint32_t *> word.host, owner, is_try, DETACHED)
+                status = engine_lock_pi(m, c, &word.key, &word, owner, is_try, DETACHED)
         word_close(&word)
         if status != OWNER_CHANGED:
             return status
@@ -63,7 +64,7 @@ cdef Status acquire(CManager *m, CWaiter *c, Target mem, object addr, uint32_t t
 cdef Status called_acquire_word(object manager, CManager *m, Waiter w, Target mem, object addr, uint32_t tid,
                                 uint8_t priority, int sharing, object owner_alive) except? <Status> 255:
     cdef CKey key
-    cdef Status status = find_key(mem, addr, sharing, WRITE, &key)
+    cdef Status status = find_key(mem, addr, LOG2_SIZE_U32, sharing, WRITE, &key)
     if status == OK:
         status = called_lock_pi(manager, m, w, mem, addr, &key, tid, priority, owner_alive)
     return status
@@ -139,13 +140,13 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
         owner.tid = 0
         if owner_alive is not None:
             ask_for_owner(m, mem, addr, sharing, tid, owner_alive, &owner)
-        status = open_word(mem, addr, sharing, WRITE, &word)
+        status = open_word(mem, addr, LOG2_SIZE_U32, sharing, WRITE, &word)
         if status != OK:
             raise_status(status)
         with nogil:
             waiter_init(&w, PI, THREAD, 0, 0)
             piwait_init(&wait, &w, tid, 0, &mem.c, a)
-            status = engine_lock_pi(m, &w, &word.key, <uint32_t *> word.host, owner, False, DETACHED)
+            status = engine_lock_pi(m, &w, &word.key, &word, owner, False, DETACHED)
             word_close(&word)
             if status == WAITING:
                 status = engine_sleep(&w, until)
@@ -164,16 +165,20 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
 cdef long holds_unaligned(Target mem, object addr) except -2:
     # Linux reads the word before it looks at the alignment: whose is it? -1: unreadable.
     cdef Word byte
-    cdef uint64_t a
+    cdef uint64_t a, part
     cdef uint32_t value = 0
+    cdef Status status
     cdef int i
     if as_address(addr, &a):
         return -1
     for i in range(4):
-        if word_open(&mem.c, a + i, 0, BY_MEMORY, READ, &byte) != OK:
+        status = word_open(&mem.c, a + i, 0, BY_MEMORY, READ, &byte)
+        if status == OK:
+            status = word_load(&byte, &part)
+            word_close(&byte)
+        if status != OK:
             return -1
-        value |= <uint32_t> (<unsigned char *> byte.host)[0] << 8 * i
-        word_close(&byte)
+        value |= <uint32_t> part << 8 * i
     return value & TID_MASK
 
 
@@ -182,19 +187,19 @@ cdef Status release_pi(CManager *m, Target mem, object addr, uint32_t tid, int s
     cdef Word word
     cdef Status status
     if is_called(mem):
-        status = find_key(mem, addr, sharing, WRITE, &word.key)
+        status = find_key(mem, addr, LOG2_SIZE_U32, sharing, WRITE, &word.key)
         if status == OK:
             status = called_unlock_pi(m, mem, addr, &word.key, tid, taken)
         return status
-    status = open_word(mem, addr, sharing, WRITE, &word)
+    status = open_word(mem, addr, LOG2_SIZE_U32, sharing, WRITE, &word)
     if status == MISFIT and holds_unaligned(mem, addr) != tid:
         status = NOT_OWNER
     if status != OK:
         return status
-    status = engine_unlock_pi(m, &word.key, <uint32_t *> word.host, tid, taken, ATTACHED)
+    status = engine_unlock_pi(m, &word.key, &word, tid, taken, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = engine_unlock_pi(m, &word.key, <uint32_t *> word.host, tid, taken, DETACHED)
+            status = engine_unlock_pi(m, &word.key, &word, tid, taken, DETACHED)
     word_close(&word)
     return status
 

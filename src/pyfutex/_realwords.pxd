@@ -19,13 +19,19 @@ from pyfutex.target cimport Target
 # TypeError for what the kernel cannot reach.
 cdef int refuse_unreal(object mem) except -1
 
+# InvalidArgument unless it is 4: of those that Linux has names for, it implements no other.
+cdef int refuse_size(object size) except -1
+
 # real_hold, of a target whose regions may change.
 cdef object hold_mapped(Target mem, uint64_t addr, Access access, uint32_t **host)
 
 
-cdef inline Target real_target(object mem):
+cdef inline Target real_target(object mem, object size=4):
+    cdef object usual = 4
     if not likely(type(mem) is Memory):
         refuse_unreal(mem)
+    if not likely(size is usual):
+        refuse_size(size)
     return <Target> mem
 
 

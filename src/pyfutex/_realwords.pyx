@@ -2,14 +2,23 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.target cimport Access, Word, word_close
+from pyfutex._arguments cimport as_size
+from pyfutex._core.key cimport LOG2_SIZE_U32
+from pyfutex._core.status cimport MISFIT
+from pyfutex._core.target cimport Access, MAPPED, Word, word_close
 from pyfutex.addressspace cimport AddressSpace, mapped_now
-from pyfutex.target cimport is_called, Target
+from pyfutex.target cimport Target
 
 
 cdef int refuse_unreal(object mem) except -1:
-    if not isinstance(mem, Target) or is_called(<Target> mem):
+    if not isinstance(mem, Target) or (<Target> mem).c.kind > MAPPED:
         raise TypeError(f"the kernel needs real memory: a Memory or an AddressSpace, not {type(mem).__name__}")
+    return 0
+
+
+cdef int refuse_size(object size) except -1:
+    if as_size(size) != LOG2_SIZE_U32:
+        raise_status(MISFIT)
     return 0
 
 

@@ -11,7 +11,6 @@ from pyfutex._arguments cimport as_address
 from pyfutex._blocking cimport sleep_on, sleeper
 from pyfutex._calledpi cimport called_acquire, enter_pi, remember_target
 from pyfutex._calledtarget cimport called_load, called_queue, hold_place, leave_place
-from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.engine cimport engine_prepare, engine_sleep
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32, key_equal
 from pyfutex._core.pistate cimport PIWait, piwait_init, wait_of
@@ -31,8 +30,9 @@ from pyfutex._core.status cimport (
     TIMED_OUT,
     WAITING,
 )
-from pyfutex._core.target cimport READ, Sharing, WRITE, Word, word_close, word_open
+from pyfutex._core.target cimport READ, Sharing, WRITE, word_close, word_open
 from pyfutex._core.waiter cimport REQUEUE_PI, THREAD, Waiter as CWaiter, waiter_init
+from pyfutex._core.word cimport Word, word_load
 from pyfutex._errors cimport raise_status
 from pyfutex._owners cimport ask_for_owner
 from pyfutex._pimutex cimport pi_leave
@@ -49,13 +49,15 @@ cdef object DIFFERED = WaitResult.MISMATCH
 
 cdef Status load_word(Target mem, object addr, int sharing, uint32_t *value) except? <Status> 255:
     cdef Word word
-    cdef Status status = OK
+    cdef uint64_t seen
+    cdef Status status
     if is_called(mem):
         value[0] = called_load(mem, addr)
         return OK
-    status = open_word(mem, addr, sharing, READ, &word)
+    status = open_word(mem, addr, LOG2_SIZE_U32, sharing, READ, &word)
     if status == OK:
-        value[0] = load_acquire_u32(<uint32_t *> word.host)
+        status = word_load(&word, &seen)
+        value[0] = <uint32_t> seen
         word_close(&word)
     return status
 
@@ -63,12 +65,12 @@ cdef Status load_word(Target mem, object addr, int sharing, uint32_t *value) exc
 cdef Status find_both(Target mem, object addr, Target mem2, object addr2, uint32_t val, int sharing, CKey *key,
                       CKey *key2) except? <Status> 255:
     """The keys of a wait, in Linux's order: the second word first; two equal ones after the comparison."""
-    cdef Status status = find_key(mem2, addr2, sharing, WRITE, key2)
+    cdef Status status = find_key(mem2, addr2, LOG2_SIZE_U32, sharing, WRITE, key2)
     cdef uint32_t seen
     if mem is mem2 and addr == addr2:
         return MISFIT
     if status == OK:
-        status = find_key(mem, addr, sharing, READ, key)
+        status = find_key(mem, addr, LOG2_SIZE_U32, sharing, READ, key)
     if status == OK and key_equal(key, key2):
         status = load_word(mem, addr, sharing, &seen)
         if status == OK:
@@ -92,12 +94,12 @@ cdef Status prepare_requeue_pi(object manager, CManager *m, Waiter w, Target mem
     wait_of(&w.c).target_key = key2
     if is_called(mem):
         return called_queue(m, w, mem, addr, &key, val)
-    status = open_word(mem, addr, sharing, READ, &word)
+    status = open_word(mem, addr, LOG2_SIZE_U32, sharing, READ, &word)
     if status == OK:
-        status = engine_prepare(m, &w.c, &word.key, <uint32_t *> word.host, val, ATTACHED)
+        status = engine_prepare(m, &w.c, &word.key, &word, val, ATTACHED)
         if status == CONTENDED:
             with nogil:
-                status = engine_prepare(m, &w.c, &word.key, <uint32_t *> word.host, val, DETACHED)
+                status = engine_prepare(m, &w.c, &word.key, &word, val, DETACHED)
         word_close(&word)
     if status != OK:
         waiter_refuse(w)
@@ -139,7 +141,7 @@ cdef object block_requeue_pi(object manager, CManager *m, Target mem, object add
         if status == OK and as_address(addr2, &a2):
             status = FAULT
         if status == OK:
-            status = open_word(mem, addr, sharing, READ, &word)
+            status = open_word(mem, addr, LOG2_SIZE_U32, sharing, READ, &word)
         if status == MISMATCH:
             return DIFFERED
         if status != OK:
@@ -148,7 +150,7 @@ cdef object block_requeue_pi(object manager, CManager *m, Target mem, object add
             waiter_init(&w, REQUEUE_PI, THREAD, 0xFFFFFFFF, 0)
             piwait_init(&wait, &w, tid, 0, &mem2.c, a2)
             wait.target_key = key2
-            status = engine_prepare(m, &w, &word.key, <uint32_t *> word.host, val, DETACHED)
+            status = engine_prepare(m, &w, &word.key, &word, val, DETACHED)
             word_close(&word)
             if status == OK:
                 status = engine_sleep(&w, until)
@@ -190,8 +192,8 @@ cdef Status requeue_native(CManager *m, Target mem, object addr, Target mem2, ob
             return status
         status = word_open(&mem2.c, a2, LOG2_SIZE_U32, <Sharing> sharing, WRITE, &word2)
         if status == OK:
-            condition.word = <uint32_t *> word.host
-            lock.word = <uint32_t *> word2.host
+            condition.word = &word
+            lock.word = &word2
             if key_equal(&word.key, &word2.key):
                 status = MISFIT
             else:
@@ -231,10 +233,10 @@ cdef Status requeue_called(CManager *m, Target mem, object addr, const CKey *key
         else:
             if owner_alive is not None:
                 ask_for_owner(m, mem2, addr2, sharing, 0, owner_alive, &lock.asked)
-            status = open_word(mem2, addr2, sharing, WRITE, &word2)
+            status = open_word(mem2, addr2, LOG2_SIZE_U32, sharing, WRITE, &word2)
             if status != OK:
                 return status
-            lock.word = <uint32_t *> word2.host
+            lock.word = &word2
         with nogil:
             status = engine_requeue_pi(m, key, key2, &condition, &lock, n_requeue, taken, requeued)
         word_close(&word2)
@@ -253,9 +255,9 @@ cdef Status requeue_pi_words(CManager *m, Target mem, object addr, Target mem2, 
         return MISFIT
     if not is_called(mem) and not is_called(mem2):
         return requeue_native(m, mem, addr, mem2, addr2, val, n_requeue, sharing, owner_alive, taken, requeued)
-    status = find_key(mem, addr, sharing, READ, &key)
+    status = find_key(mem, addr, LOG2_SIZE_U32, sharing, READ, &key)
     if status == OK:
-        status = find_key(mem2, addr2, sharing, WRITE, &key2)
+        status = find_key(mem2, addr2, LOG2_SIZE_U32, sharing, WRITE, &key2)
     if status == OK and key_equal(&key, &key2):
         status = MISFIT
     if status != OK:

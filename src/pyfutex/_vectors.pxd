@@ -15,7 +15,7 @@ cdef struct Item:
     uint64_t addr
     uint64_t mark       # what its key's offset has besides the address
     CKey key            # with the mark
-    uint32_t val
+    uint64_t val
     int sharing
     bint is_called
 

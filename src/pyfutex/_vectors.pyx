@@ -7,11 +7,11 @@ is why all of them lie in memory of the Waiter, which stays PREPARING until the 
 
 from libc.stdint cimport uint32_t
 
-from pyfutex._arguments cimport as_address, as_sharing, as_u32
-from pyfutex._calledtarget cimport called_load
+from pyfutex._arguments cimport as_address, as_sharing, as_size, as_word
+from pyfutex._calledtarget cimport called_load_cell
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.family cimport CManager
-from pyfutex._core.key cimport LOG2_SIZE_U32
+from pyfutex._core.key cimport key_log2_size
 from pyfutex._core.parts cimport vector_for
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, MISMATCH, NO_MEMORY, OK, Status, TAKEN
 from pyfutex._core.target cimport READ, Sharing, Word, word_close, word_open
@@ -27,7 +27,7 @@ from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse
 cdef Status convert_item(object given, Item *item, list targets, list addrs) except? <Status> 255:
     cdef tuple words
     cdef Py_ssize_t n
-    cdef uint32_t size
+    cdef uint32_t log2_size
     cdef object mem
     if not isinstance(given, tuple) or not 3 <= len(given) <= 5:
         raise TypeError(f"an item must be a WaitItem or a tuple (mem, addr, val[, private[, size]]), not {given!r}")
@@ -36,38 +36,35 @@ cdef Status convert_item(object given, Item *item, list targets, list addrs) exc
     mem = words[0]
     if not isinstance(mem, Target):
         raise TypeError(f"mem must be a Target, not {type(mem).__name__}")
-    as_u32(words[2], &item.val)
+    log2_size = as_size(words[4] if n > 4 else 4)
+    as_word(words[2], log2_size, &item.val)
     item.mark = 0
     item.sharing = as_sharing(words[3] if n > 3 else None)
-    if n > 4:
-        as_u32(words[4], &size)
-        if size != 4:
-            raise ValueError(f"size {size}: words of 4 bytes only")
     item.target = &(<Target> mem).c
     item.is_called = is_called(<Target> mem)
     targets.append(mem)
     addrs.append(words[1])
     if as_address(words[1], &item.addr):
         return FAULT
-    return find_key(<Target> mem, words[1], item.sharing, READ, &item.key)
+    return find_key(<Target> mem, words[1], log2_size, item.sharing, READ, &item.key)
 
 
 cdef Status queue_item(CManager *m, Vector *v, const Item *item) noexcept:
     cdef Word word
     cdef Status status
-    cdef const uint32_t *host = NULL
+    cdef const Word *compared = NULL
     word.readers = NULL
     word.key = item.key
     if not item.is_called:
-        status = word_open(item.target, item.addr, LOG2_SIZE_U32, <Sharing> item.sharing, READ, &word)
+        status = word_open(item.target, item.addr, key_log2_size(&item.key), <Sharing> item.sharing, READ, &word)
         if status != OK:
             return status
         word.key.offset |= item.mark
-        host = <const uint32_t *> word.host
-    status = vector_queue(m, v, &word.key, host, item.val, ATTACHED)
+        compared = &word
+    status = vector_queue(m, v, &word.key, compared, item.val, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = vector_queue(m, v, &word.key, host, item.val, DETACHED)
+            status = vector_queue(m, v, &word.key, compared, item.val, DETACHED)
     word_close(&word)
     return status
 
@@ -103,7 +100,7 @@ cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items
         status = queue_item(m, v, &items[i])
         if status == OK and items[i].is_called:
             try:
-                if called_load(<Target> targets[i], addrs[i]) != items[i].val:
+                if called_load_cell(<Target> targets[i], addrs[i], key_log2_size(&items[i].key)) != items[i].val:
                     status = MISMATCH
             except BaseException:
                 if give_up(w, v) == TAKEN:

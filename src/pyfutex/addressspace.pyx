@@ -5,9 +5,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free
 
-from pyfutex._arguments cimport as_address, as_u32
-from pyfutex._core.atomic cimport cas_previous_u32, exchange_u32, load_u32
-from pyfutex._core.key cimport LOG2_SIZE_U32
+from pyfutex._arguments cimport as_address, as_size, as_word
 from pyfutex._core.region cimport (
     Region as CRegion,
     RegionArray,
@@ -19,7 +17,8 @@ from pyfutex._core.region cimport (
     region_map_unlock,
 )
 from pyfutex._core.status cimport FAULT, MISFIT, OK, Status
-from pyfutex._core.target cimport BY_MEMORY, MAPPED, READ, WRITE, Access, Word, word_close, word_open
+from pyfutex._core.target cimport BY_MEMORY, MAPPED, READ, WRITE, Access, word_close, word_open
+from pyfutex._core.word cimport Word, cell_cas_previous, cell_exchange, cell_load
 from pyfutex._errors cimport raise_status
 from pyfutex.key cimport Mappable
 from pyfutex.memory cimport Memory
@@ -250,32 +249,35 @@ cdef class AddressSpace(Target):
         return f"<AddressSpace of {len(mapped_now(self))} regions>"
 
     def load(self, addr, size=4, /):
-        """The 32-bit word at `addr`. OSError: EFAULT where nothing is mapped."""
-        cdef uint32_t value
+        """The word of `size` (1, 2, 4 or 8) bytes at `addr`. OSError: EFAULT where nothing is mapped."""
+        cdef uint32_t log2_size = as_size(size)
+        cdef uint64_t value
         cdef Word word
-        open_cell(self, addr, size, READ, &word)
-        value = load_u32(<uint32_t *> word.host)
+        open_cell(self, addr, log2_size, READ, &word)
+        value = cell_load(word.host, log2_size)
         word_close(&word)
         return value
 
     def swap(self, addr, new, size=4, /):
         """Store `new` and return what was there. OSError: EFAULT where nothing writable is mapped."""
-        cdef uint32_t value
+        cdef uint32_t log2_size = as_size(size)
+        cdef uint64_t value
         cdef Word word
-        as_u32(new, &value)
-        open_cell(self, addr, size, WRITE, &word)
-        value = exchange_u32(<uint32_t *> word.host, value)
+        as_word(new, log2_size, &value)
+        open_cell(self, addr, log2_size, WRITE, &word)
+        value = cell_exchange(word.host, log2_size, value)
         word_close(&word)
         return value
 
     def compare_and_swap(self, addr, old, new, size=4, /):
         """Store `new` if `old` is there; return what was there. OSError: EFAULT where nothing writable is mapped."""
-        cdef uint32_t expected, desired
+        cdef uint32_t log2_size = as_size(size)
+        cdef uint64_t expected, desired
         cdef Word word
-        as_u32(old, &expected)
-        as_u32(new, &desired)
-        open_cell(self, addr, size, WRITE, &word)
-        expected = cas_previous_u32(<uint32_t *> word.host, expected, desired)
+        as_word(old, log2_size, &expected)
+        as_word(new, log2_size, &desired)
+        open_cell(self, addr, log2_size, WRITE, &word)
+        expected = cell_cas_previous(word.host, log2_size, expected, desired)
         word_close(&word)
         return expected
 
@@ -331,14 +333,12 @@ cdef object copy_of(_Mapping m):
     return bytearray(memoryview(m.memory.obj).cast("B")[m.offset:m.offset + m.length])
 
 
-cdef int open_cell(AddressSpace space, object addr, object size, Access access, Word *word) except -1:
+cdef int open_cell(AddressSpace space, object addr, uint32_t log2_size, Access access, Word *word) except -1:
     cdef uint64_t a
     cdef Status status
-    if size != 4:
-        raise_status(MISFIT)
     if as_address(addr, &a):
         raise_status(FAULT)
-    status = word_open(&space.c, a, LOG2_SIZE_U32, BY_MEMORY, access, word)
+    status = word_open(&space.c, a, log2_size, BY_MEMORY, access, word)
     if status != OK:
         raise_status(status)
     return 0

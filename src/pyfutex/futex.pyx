@@ -2,18 +2,19 @@
 
 cimport cython
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._arguments cimport as_count, as_deadline, as_u32
+from pyfutex._arguments cimport as_count, as_deadline, as_size, as_word
 from pyfutex._blocking cimport block_wait, block_wake_wait
-from pyfutex._core.atomic cimport likely, load_acquire_u32
+from pyfutex._core.atomic cimport likely
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline
 from pyfutex._core.engine cimport engine_wake_slow, nobody_at
 from pyfutex._core.family cimport table_of
 from pyfutex._core.key cimport key_hash
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
-from pyfutex._core.target cimport BY_MEMORY, Word
+from pyfutex._core.target cimport BY_MEMORY
+from pyfutex._core.word cimport Word, cell_load_acquire
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
 from pyfutex._futexword cimport futex_word_bind, FutexWord
@@ -36,11 +37,13 @@ cdef class Futex(FutexWord):
     mem : Memory
     addr : int
         Operations are private or shared as the memory says (see `Manager`, `private=None`).
+    size : int, optional
+        Bytes in the word: 1, 2, 4 or 8.
 
     Raises
     ------
     InvalidArgument, OSError
-        Misaligned; outside the memory.
+        Misaligned, or no such size; outside the memory.
 
     Notes
     -----
@@ -49,9 +52,9 @@ cdef class Futex(FutexWord):
     references to the object itself.
     """
 
-    def __cinit__(self, Manager engine not None, Memory mem not None, addr, /):
+    def __cinit__(self, Manager engine not None, Memory mem not None, addr, size=4, /):
         cdef Word word
-        futex_word_bind(self, mem, addr, &word)
+        futex_word_bind(self, mem, addr, as_size(size), &word)
         self.engine = engine
         self.m = engine.m
         self.key = word.key
@@ -65,13 +68,14 @@ cdef class Futex(FutexWord):
         -------
         WaitResult
         """
-        cdef uint32_t value
+        cdef uint64_t value
         cdef Deadline until
-        as_u32(val, &value)
+        as_word(val, self.log2_size, &value)
         as_deadline(timeout, None, MONOTONIC, &until)
-        if load_acquire_u32(self.word) != value:
+        if cell_load_acquire(self.word, self.log2_size) != value:
             return DIFFERED
-        return block_wait(self.engine, self.m, self.mem, self.addr, value, 0xFFFFFFFF, until, BY_MEMORY)
+        return block_wait(self.engine, self.m, self.mem, self.addr, value, 0xFFFFFFFF, until, BY_MEMORY,
+                          self.log2_size)
 
     def wake(self, n=1, /):
         """Wake the oldest `n` waiters; how many were woken. As `Manager.wake`."""
@@ -87,20 +91,22 @@ cdef class Futex(FutexWord):
         Parameters
         ----------
         other : Futex
-            Of the same manager.
+            Of the same manager, and as wide.
 
         Returns
         -------
         WakeWait
         """
-        cdef uint32_t value
+        cdef uint64_t value
         cdef Deadline until
         if other.m != self.m:
             raise ValueError("the two words belong to different managers")
-        as_u32(val, &value)
+        if other.log2_size != self.log2_size:
+            raise ValueError("the two words differ in size")
+        as_word(val, self.log2_size, &value)
         as_deadline(timeout, None, MONOTONIC, &until)
         return block_wake_wait(self.engine, self.m, self.mem, self.addr, 1, other.mem, other.addr, value, until,
-                               BY_MEMORY)
+                               BY_MEMORY, self.log2_size)
 
 
 cdef object wake_slowly(Futex f, uint32_t count):

@@ -13,7 +13,14 @@ class Kernel:
     @property
     def futex2(self) -> bool: ...
     def wake(
-        self, mem: Target, addr: int, n: int = 1, *, bitset: int = ..., private: bool | None = None
+        self,
+        mem: Target,
+        addr: int,
+        n: int = 1,
+        *,
+        bitset: int = ...,
+        private: bool | None = None,
+        size: int = 4,
     ) -> int: ...
     def requeue(
         self,
@@ -25,6 +32,7 @@ class Kernel:
         *,
         mem2: Target | None = None,
         private: bool | None = None,
+        size: int = 4,
     ) -> Requeued: ...
     def cmp_requeue(
         self,
@@ -37,6 +45,7 @@ class Kernel:
         *,
         mem2: Target | None = None,
         private: bool | None = None,
+        size: int = 4,
     ) -> Requeued | None: ...
     def wake_op(
         self,
@@ -49,6 +58,7 @@ class Kernel:
         *,
         mem2: Target | None = None,
         private: bool | None = None,
+        size: int = 4,
     ) -> int: ...
     def wait(
         self,
@@ -61,6 +71,7 @@ class Kernel:
         clock: int = 1,
         bitset: int = ...,
         private: bool | None = None,
+        size: int = 4,
     ) -> WaitResult: ...
     def wake_wait(
         self,
@@ -75,6 +86,7 @@ class Kernel:
         deadline: float | None = None,
         clock: int = 1,
         private: bool | None = None,
+        size: int = 4,
     ) -> WakeWait: ...
     def waitv(
         self,

@@ -24,6 +24,7 @@ from pyfutex._core.kernelcalls cimport (
     kernel_wake_op,
     PRIVATE_FLAG,
 )
+from pyfutex._core.key cimport LOG2_SIZE_U32
 from pyfutex._core.status cimport OK
 from pyfutex._core.target cimport IS_PRIVATE, READ, Word, word_close, word_open, WRITE
 from pyfutex._errors cimport raise_errno
@@ -124,6 +125,8 @@ cdef class Kernel:
     mem : Memory or AddressSpace
         TypeError for a Target written in Python: the kernel cannot call it. The host addresses count: all who use the same
         bytes meet, whatever `base` or `Mappable` they name. Memory of a file or of shared pages reaches other processes.
+    size : int
+        4. Linux has names for other sizes, and answers EINVAL, as we do (InvalidArgument).
     private : bool, optional
         True: FUTEX_PRIVATE_FLAG; meets only private operations of this process. None: shared.
     tid : int, optional
@@ -149,12 +152,12 @@ cdef class Kernel:
 
     # --- waking ---
 
-    def wake(self, mem, addr, n=1, *, bitset=0xFFFFFFFF, private=None):
+    def wake(self, mem, addr, n=1, *, bitset=0xFFFFFFFF, private=None, size=4):
         """Wake the oldest `n` waiters on a word; how many were woken. As `Manager.wake`.
 
         With `n` = 0 nobody is woken, though FUTEX_WAKE would wake one.
         """
-        cdef Target target = real_target(mem)
+        cdef Target target = real_target(mem, size)
         cdef uint32_t count, bits = nonzero_bitset(bitset)
         cdef uint64_t a = real_address(addr)
         cdef int flag = flag_of(private)
@@ -170,12 +173,12 @@ cdef class Kernel:
         word_close(&word)
         return counted(answer)
 
-    def requeue(self, mem, addr, addr2, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
+    def requeue(self, mem, addr, addr2, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None, size=4):
         """Wake `n_wake` waiters of one word and move the next `n_requeue` to another word. As `Manager.requeue`.
 
         Where a moved waiter stands among those that wait there already, the kernel leaves to a hash.
         """
-        cdef Target target = real_target(mem), target2 = other(target, mem2)
+        cdef Target target = real_target(mem, size), target2 = other(target, mem2)
         cdef uint64_t a = real_address(addr), a2 = real_address(addr2)
         cdef uint32_t wakes, moves
         cdef int flag = flag_of(private)
@@ -188,9 +191,10 @@ cdef class Kernel:
         close_two(&word, &word2)
         return parted(answer, wakes)
 
-    def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
+    def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None,
+                    size=4):
         """As `requeue`, provided the word at `addr` holds `val`; None if it does not. As `Manager.cmp_requeue`."""
-        cdef Target target = real_target(mem), target2 = other(target, mem2)
+        cdef Target target = real_target(mem, size), target2 = other(target, mem2)
         cdef uint64_t a = real_address(addr), a2 = real_address(addr2)
         cdef uint32_t wakes, moves, expected
         cdef int flag = flag_of(private)
@@ -209,7 +213,7 @@ cdef class Kernel:
             return None
         return parted(answer, wakes)
 
-    def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None):
+    def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None, size=4):
         """Change the word at `addr2`, wake waiters of `addr` and perhaps of `addr2`. As `Manager.wake_op`.
 
         Raises
@@ -217,7 +221,7 @@ cdef class Kernel:
         OSError
             ENOSYS also for a count of 0: FUTEX_WAKE_OP wakes at least one waiter of each word.
         """
-        cdef Target target = real_target(mem), target2 = other(target, mem2)
+        cdef Target target = real_target(mem, size), target2 = other(target, mem2)
         cdef uint64_t a = real_address(addr), a2 = real_address(addr2)
         cdef uint32_t n, n2, operation
         cdef int flag = flag_of(private)
@@ -235,14 +239,14 @@ cdef class Kernel:
 
     # --- waiting ---
 
-    def wait(self, mem, addr, val, timeout=None, *, deadline=None, clock=1, bitset=0xFFFFFFFF, private=None):
+    def wait(self, mem, addr, val, timeout=None, *, deadline=None, clock=1, bitset=0xFFFFFFFF, private=None, size=4):
         """Sleep until woken, provided the word holds `val`: a WaitResult. As `Manager.wait`.
 
         A word that holds another value is found out without a call of the kernel, and without giving the GIL up. After a
         signal the handlers run and, unless one raises, the wait goes on with the same deadline.
         """
         cdef Deadline until
-        cdef Target target = real_target(mem)
+        cdef Target target = real_target(mem, size)
         cdef uint32_t value, bits = nonzero_bitset(bitset)
         cdef uint64_t a = real_address(addr)
         as_u32(val, &value)
@@ -250,13 +254,13 @@ cdef class Kernel:
         return sleep_on(target, a, value, bits, until, flag_of(private), self.futex2)
 
     def wake_wait(self, mem, wake_addr, wait_addr, val, timeout=None, *, n=1, mem2=None, deadline=None,
-                  clock=1, private=None):
+                  clock=1, private=None, size=4):
         """Wake `n` waiters on one word, then wait on another: a WakeWait. As `Manager.wake_wait`.
 
         Two calls of futex(2), with the GIL released around both: whoever is woken may run before this thread is queued.
         """
         cdef Deadline until
-        cdef Target target = real_target(mem), target2 = other(target, mem2)
+        cdef Target target = real_target(mem, size), target2 = other(target, mem2)
         cdef uint64_t a = real_address(wake_addr), a2 = real_address(wait_addr)
         cdef uint32_t value, count
         as_u32(val, &value)
@@ -443,7 +447,7 @@ cdef class KernelFutex(FutexWord):
 
     def __cinit__(self, Kernel engine not None, Memory mem not None, addr, /):
         cdef Word word
-        futex_word_bind(self, mem, addr, &word)
+        futex_word_bind(self, mem, addr, LOG2_SIZE_U32, &word)
         self.engine = engine
 
     def wait(self, val, timeout=None, /):
@@ -458,7 +462,7 @@ cdef class KernelFutex(FutexWord):
         as_u32(val, &value)
         as_deadline(timeout, None, MONOTONIC, &until)
         while True:
-            result = sleep_at(self.word, value, 0xFFFFFFFF, until, 0, self.engine.futex2)
+            result = sleep_at(<uint32_t *> self.word, value, 0xFFFFFFFF, until, 0, self.engine.futex2)
             if result is not None:
                 return result
             PyErr_CheckSignals()
@@ -468,8 +472,8 @@ cdef class KernelFutex(FutexWord):
         cdef uint32_t count
         as_count(n, &count)
         if self.engine.futex2:
-            return counted(kernel_wake2(self.word, count, 0xFFFFFFFF, 0))
-        return counted(kernel_wake(self.word, count, 0xFFFFFFFF, 0)) if count else 0
+            return counted(kernel_wake2(<uint32_t *> self.word, count, 0xFFFFFFFF, 0))
+        return counted(kernel_wake(<uint32_t *> self.word, count, 0xFFFFFFFF, 0)) if count else 0
 
     def wake_wait(self, KernelFutex other not None, val, timeout=None, /):
         """Wake one waiter of this word, then wait on `other` while it holds `val`. As `Kernel.wake_wait`.

@@ -6,14 +6,14 @@ finds the object to a number, through weak references.
 
 cimport cython
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.family cimport next_serial
 from pyfutex._core.key cimport (
     Key as CKey,
-    LOG2_SIZE_U32,
     SHARED_MAPPABLE,
     key_kind,
+    key_log2_size,
     key_serial,
     pack_space,
 )
@@ -23,7 +23,7 @@ from os import fstat, register_at_fork
 from threading import RLock
 from weakref import WeakValueDictionary
 
-from pyfutex._arguments cimport as_address
+from pyfutex._arguments cimport as_address, as_size
 
 from pyfutex.results import KeyKind
 
@@ -131,18 +131,20 @@ cdef class Key:
         Offset into `mappable`, or the address for the two private kinds.
     mappable : Mappable, optional
         Given for SHARED_MAPPABLE, and for no other kind.
+    size : int, optional
+        Bytes in the word: 1, 2, 4 or 8. Keys of words of different sizes differ, wherever the words lie.
 
     Raises
     ------
     TypeError
         `kind` or `offset` is no integer.
     ValueError
-        `mappable` missing or superfluous, or no such kind.
+        `mappable` missing or superfluous, or no such kind. InvalidArgument: no such size.
     OverflowError
         `offset` does not fit 64 bits.
     """
 
-    def __cinit__(self, kind, offset, Mappable mappable=None):
+    def __cinit__(self, kind, offset, Mappable mappable=None, *, size=4):
         cdef uint64_t number
         self.kind = KeyKind(index(kind))
         if (mappable is not None) != (self.kind == KINDS[SHARED_MAPPABLE]):
@@ -151,6 +153,7 @@ cdef class Key:
             raise OverflowError("offset does not fit 64 bits")
         self.offset = number
         self.mappable = mappable
+        self.size = 1 << as_size(size)
 
     def __eq__(self, other):
         cdef Key that
@@ -158,14 +161,15 @@ cdef class Key:
             return NotImplemented
         that = other
         return (self.kind == that.kind and self.offset == that.offset and self.mappable is that.mappable
-                and self.space == that.space)
+                and self.space == that.space and self.size == that.size)
 
     def __hash__(self):
-        return hash((self.kind, self.mappable, self.space, self.offset))
+        return hash((self.kind, self.mappable, self.space, self.offset, self.size))
 
     def __repr__(self):
         where = f", {self.mappable!r}" if self.mappable is not None else ""
-        return f"Key({self.kind.name}, {self.offset:#x}{where})"
+        width = f", size={self.size}" if self.size != 4 else ""
+        return f"Key({self.kind.name}, {self.offset:#x}{where}{width})"
 
     def __reduce__(self):
         raise TypeError("a Key is an identity of this process and cannot be pickled")
@@ -173,15 +177,16 @@ cdef class Key:
 
 cdef Key key_object(const CKey *k):
     cdef Key key = Key.__new__(Key, KINDS[key_kind(k)], k.offset,
-                               mappable_numbered(key_serial(k)) if key_kind(k) == SHARED_MAPPABLE else None)
+                               mappable_numbered(key_serial(k)) if key_kind(k) == SHARED_MAPPABLE else None,
+                               size=1 << key_log2_size(k))
     if key.mappable is None:
         key.space = key_serial(k)
     return key
 
 
-cdef int key_struct(Key key, uint64_t space, CKey *k) except -1:
+cdef int key_struct(Key key, uint64_t space, uint32_t log2_size, CKey *k) except -1:
     if key.mappable is not None:
         space = key.mappable.serial
-    k.space = pack_space(space, <int> key.kind, LOG2_SIZE_U32)
+    k.space = pack_space(space, <int> key.kind, log2_size)
     k.offset = key.offset
     return 0

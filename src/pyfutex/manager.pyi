@@ -20,7 +20,14 @@ class Manager:
         cls, *, owner_alive: Callable[[int], bool] | None = None, profile: str = "linux-6.18"
     ) -> Self: ...
     def wake(
-        self, mem: Target, addr: int, n: int = 1, *, bitset: int = ..., private: bool | None = None
+        self,
+        mem: Target,
+        addr: int,
+        n: int = 1,
+        *,
+        bitset: int = ...,
+        private: bool | None = None,
+        size: int = 4,
     ) -> int: ...
     def requeue(
         self,
@@ -32,6 +39,7 @@ class Manager:
         *,
         mem2: Target | None = None,
         private: bool | None = None,
+        size: int = 4,
     ) -> Requeued: ...
     def cmp_requeue(
         self,
@@ -44,6 +52,7 @@ class Manager:
         *,
         mem2: Target | None = None,
         private: bool | None = None,
+        size: int = 4,
     ) -> Requeued | None: ...
     def wake_op(
         self,
@@ -56,6 +65,7 @@ class Manager:
         *,
         mem2: Target | None = None,
         private: bool | None = None,
+        size: int = 4,
     ) -> int: ...
     def wait(
         self,
@@ -68,6 +78,7 @@ class Manager:
         clock: int = 1,
         bitset: int = ...,
         private: bool | None = None,
+        size: int = 4,
     ) -> WaitResult: ...
     def wake_wait(
         self,
@@ -82,6 +93,7 @@ class Manager:
         deadline: float | None = None,
         clock: int = 1,
         private: bool | None = None,
+        size: int = 4,
     ) -> WakeWait: ...
     def wait_prepare(
         self,
@@ -93,6 +105,7 @@ class Manager:
         bitset: int = ...,
         priority: int = 0,
         private: bool | None = None,
+        size: int = 4,
     ) -> int | None: ...
     def waitv(
         self,
@@ -163,14 +176,16 @@ class Manager:
         mem2: Target | None = None,
         private: bool | None = None,
     ) -> Requeued | None: ...
-    def futex(self, mem: Memory, addr: int) -> Futex: ...
+    def futex(self, mem: Memory, addr: int, size: int = 4) -> Futex: ...
     def fork(self) -> Manager: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
     def __bool__(self) -> Literal[True]: ...
     def __len__(self) -> int: ...
-    def waiters(self, mem: Target | None = None, addr: int | None = None) -> list[WaiterInfo]: ...
+    def waiters(
+        self, mem: Target | None = None, addr: int | None = None, *, size: int = 4
+    ) -> list[WaiterInfo]: ...
     def stats(self) -> dict[str, int]: ...
     def _wake_key_of(self, w: Waiter) -> None: ...
     def __reduce__(self) -> NoReturn: ...

@@ -14,7 +14,9 @@ from pyfutex._arguments cimport (
     as_count,
     as_deadline,
     as_sharing,
+    as_size,
     as_u32,
+    as_word,
     convert_priority,
     nonzero_bitset,
 )
@@ -25,7 +27,7 @@ from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport engine_prepare, engine_wake, engine_wake_slow, nobody_for
 from pyfutex._core.family cimport manager_free, manager_new
-from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
+from pyfutex._core.key cimport Key as CKey
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status
 from pyfutex._core.target cimport CALLED, CTarget, READ, Sharing, Word, word_close, word_open, word_open_flat
 from pyfutex._core.waiter cimport is_marked, PLAIN, VECTOR, WOKEN
@@ -64,8 +66,11 @@ cdef class Manager(PIManager):
     mem : Target
         The memory: a `Memory`, an `AddressSpace`, or a subclass of `Target` written in Python.
     addr : int
-        Address of a futex word in `mem`, a multiple of 4. InvalidArgument (EINVAL) if it is not, OSError (EFAULT) where
-        nothing is mapped. `addr2` lies in `mem2`, by default the same memory.
+        Address of a futex word in `mem`, a multiple of its size. InvalidArgument (EINVAL) if it is not, OSError (EFAULT)
+        where nothing is mapped. `addr2` lies in `mem2`, by default the same memory.
+    size : int
+        Bytes in a word, 1, 2, 4 or 8; of both, where an operation has two. A word meets words of its own size alone: a wake
+        of 4 bytes reaches nobody who waits on one of them. InvalidArgument for other sizes.
     private : bool, optional
         True: meet only those who use the same memory privately. False: meet all who map the same mappable. None: what
         the memory says: shared if it was given a mappable.
@@ -92,7 +97,7 @@ cdef class Manager(PIManager):
 
     # --- waking ---
 
-    def wake(self, mem, addr, n=1, *, bitset=0xFFFFFFFF, private=None):
+    def wake(self, mem, addr, n=1, *, bitset=0xFFFFFFFF, private=None, size=4):
         """Wake the oldest `n` waiters on a word.
 
         Returns
@@ -118,9 +123,9 @@ cdef class Manager(PIManager):
         if likely(type(mem) is Memory):
             if as_address(addr, &a):
                 raise_status(FAULT)
-            status = word_open_flat(&(<Memory> mem).c, a, LOG2_SIZE_U32, <Sharing> as_sharing(private), &word)
+            status = word_open_flat(&(<Memory> mem).c, a, as_size(size), <Sharing> as_sharing(private), &word)
         else:
-            status = find_key(target_of(mem), addr, as_sharing(private), READ, &word.key)
+            status = find_key(target_of(mem), addr, as_size(size), as_sharing(private), READ, &word.key)
         if status != OK:
             raise_status(status)
         if likely(nobody_for(self.m, &word.key, &hash)) or count == 0:
@@ -132,7 +137,7 @@ cdef class Manager(PIManager):
                 status = engine_wake_slow(self.m, &word.key, hash, count, bits, &taken, DETACHED)
         return finish(status, &taken)
 
-    def requeue(self, mem, addr, addr2, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
+    def requeue(self, mem, addr, addr2, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None, size=4):
         """Wake `n_wake` waiters of one word and move the next `n_requeue` to the end of another word's queue.
 
         Returns
@@ -151,9 +156,10 @@ cdef class Manager(PIManager):
         as_count(n_wake, &wakes)
         as_count(n_requeue, &moves)
         return requeue_words(self.m, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, wakes, moves,
-                             as_sharing(private), False, 0)
+                             as_sharing(private), as_size(size), False, 0)
 
-    def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):
+    def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=0x7FFFFFFF, *, mem2=None, private=None,
+                    size=4):
         """As `requeue`, provided the word at `addr` holds `val`; comparing and moving are one step.
 
         Returns
@@ -161,21 +167,23 @@ cdef class Manager(PIManager):
         Requeued or None
             None: the word held another value, nothing was done.
         """
-        cdef uint32_t wakes, moves, expected
-        as_u32(val, &expected)
+        cdef uint32_t wakes, moves, log2_size = as_size(size)
+        cdef uint64_t expected
+        as_word(val, log2_size, &expected)
         as_count(n_wake, &wakes)
         as_count(n_requeue, &moves)
         return requeue_words(self.m, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, wakes, moves,
-                             as_sharing(private), True, expected)
+                             as_sharing(private), log2_size, True, expected)
 
-    def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None):
+    def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None, size=4):
         """Change the word at `addr2`, wake waiters of `addr` and, if its old value passes a comparison, of `addr2`.
 
         Parameters
         ----------
         op : int, 32 bits
             FUTEX_OP's encoding: operation (4 bits: SET, ADD, OR, ANDN, XOR, and 8 for "1 << operand"), comparison
-            (4 bits: EQ, NE, LT, LE, GT, GE, signed), operand and comparison operand (12 bits each, sign-extended).
+            (4 bits: EQ, NE, LT, LE, GT, GE, signed), operand and comparison operand (12 bits each, sign-extended, then
+            cut to the width of the word).
 
         Returns
         -------
@@ -195,11 +203,11 @@ cdef class Manager(PIManager):
         as_count(n_wake, &n)
         as_count(n_wake2, &n2)
         return wake_op_words(self.m, target_of(mem), addr, target_of(mem if mem2 is None else mem2), addr2, operation, n,
-                             n2, as_sharing(private))
+                             n2, as_sharing(private), as_size(size))
 
     # --- waiting ---
 
-    def wait(self, mem, addr, val, timeout=None, *, deadline=None, clock=1, bitset=0xFFFFFFFF, private=None):
+    def wait(self, mem, addr, val, timeout=None, *, deadline=None, clock=1, bitset=0xFFFFFFFF, private=None, size=4):
         """Sleep until woken, provided the word holds `val`.
 
         Returns
@@ -214,13 +222,14 @@ cdef class Manager(PIManager):
             See the class. An exception raised by a signal handler propagates, with nothing queued.
         """
         cdef Deadline until
-        cdef uint32_t value, bits = nonzero_bitset(bitset)
-        as_u32(val, &value)
+        cdef uint64_t value
+        cdef uint32_t log2_size = as_size(size), bits = nonzero_bitset(bitset)
+        as_word(val, log2_size, &value)
         as_deadline(timeout, deadline, clock, &until)
-        return block_wait(self, self.m, target_of(mem), addr, value, bits, until, as_sharing(private))
+        return block_wait(self, self.m, target_of(mem), addr, value, bits, until, as_sharing(private), log2_size)
 
     def wake_wait(self, mem, wake_addr, wait_addr, val, timeout=None, *, n=1, mem2=None, deadline=None,
-                  clock=1, private=None):
+                  clock=1, private=None, size=4):
         """Wake `n` waiters on one word, then wait on another: a hand-over with one release of the GIL.
 
         Whoever is woken finds this thread queued already. A wait that is refused (MISMATCH) wakes all the same.
@@ -238,14 +247,16 @@ cdef class Manager(PIManager):
             (woken, result)
         """
         cdef Deadline until
-        cdef uint32_t value, count
-        as_u32(val, &value)
+        cdef uint64_t value
+        cdef uint32_t count, log2_size = as_size(size)
+        as_word(val, log2_size, &value)
         as_count(n, &count)
         as_deadline(timeout, deadline, clock, &until)
         return block_wake_wait(self, self.m, target_of(mem), wake_addr, count,
-                               target_of(mem if mem2 is None else mem2), wait_addr, value, until, as_sharing(private))
+                               target_of(mem if mem2 is None else mem2), wait_addr, value, until, as_sharing(private),
+                               log2_size)
 
-    def wait_prepare(self, Waiter w not None, mem, addr, val, *, bitset=0xFFFFFFFF, priority=0, private=None):
+    def wait_prepare(self, Waiter w not None, mem, addr, val, *, bitset=0xFFFFFFFF, priority=0, private=None, size=4):
         """Queue a Waiter, provided the word holds `val`. Never blocks.
 
         Parameters
@@ -266,20 +277,20 @@ cdef class Manager(PIManager):
             `w` is queued already, or not taken from its completion queue yet.
         """
         cdef CTarget *target
-        cdef uint32_t value, bits
-        cdef uint64_t a
+        cdef uint32_t bits, log2_size = as_size(size)
+        cdef uint64_t a, value
         cdef uint8_t level = 0 if likely(priority is NORMAL) else <uint8_t> convert_priority(priority)
         cdef int sharing = as_sharing(private)
         cdef Word word
         cdef Status status
         check_target(mem)
         target = &(<Target> mem).c
-        as_u32(val, &value)
+        as_word(val, log2_size, &value)
         as_bitset(bitset, &bits)
         if bits == 0:
             return -status_errno(MISFIT)
         if target.kind == CALLED:
-            status = find_key(mem, addr, sharing, READ, &word.key)
+            status = find_key(mem, addr, log2_size, sharing, READ, &word.key)
             if status == OK:
                 status = called_prepare(self, self.m, w, mem, addr, &word.key, value, bits, level)
             return None if status == OK else -status_errno(status)
@@ -287,12 +298,12 @@ cdef class Manager(PIManager):
             return -status_errno(FAULT)
         # No Python code may run between word_open and word_close: claiming, which may wait for a waker's mark, comes before.
         waiter_claim(w, self, <Target> mem, PLAIN, bits, level)
-        status = word_open(target, a, LOG2_SIZE_U32, <Sharing> sharing, READ, &word)
+        status = word_open(target, a, log2_size, <Sharing> sharing, READ, &word)
         if status == OK:
-            status = engine_prepare(self.m, &w.c, &word.key, <uint32_t *> word.host, value, ATTACHED)
+            status = engine_prepare(self.m, &w.c, &word.key, &word, value, ATTACHED)
             if status == CONTENDED:
                 with nogil:
-                    status = engine_prepare(self.m, &w.c, &word.key, <uint32_t *> word.host, value, DETACHED)
+                    status = engine_prepare(self.m, &w.c, &word.key, &word, value, DETACHED)
             word_close(&word)
         if status == OK:
             return None
@@ -305,7 +316,7 @@ cdef class Manager(PIManager):
         Parameters
         ----------
         items : sequence of WaitItem, or of tuples (mem, addr, val[, private[, size]])
-            1 to 128 words, in any memories; the same word may stand there more than once. `size` is 4.
+            1 to 128 words, in any memories and of any sizes; the same word may stand there more than once.
 
         Returns
         -------
@@ -316,11 +327,11 @@ cdef class Manager(PIManager):
         Raises
         ------
         InvalidArgument
-            No item or too many, or an address is misaligned.
+            No item or too many, an address is misaligned, or there are no words of such a size.
         OSError
             EFAULT: nothing is mapped at an address.
         TypeError, ValueError, OverflowError
-            An item is no such tuple, its `size` is not 4, `val` does not fit into 32 bits; or as in `wait`.
+            An item is no such tuple, `val` does not fit into its word; or as in `wait`.
 
         Notes
         -----
@@ -377,7 +388,7 @@ cdef class Manager(PIManager):
 
     # --- the manager itself ---
 
-    def futex(self, mem, addr):
+    def futex(self, mem, addr, size=4):
         """The word at `addr` of a Memory, bound to this manager.
 
         Returns
@@ -386,7 +397,7 @@ cdef class Manager(PIManager):
         """
         from pyfutex.futex import Futex
 
-        return Futex(self, mem, addr)
+        return Futex(self, mem, addr, size)
 
     def fork(self):
         """The manager of a forked guest (this is not `os.fork`): starts empty, and meets this one in shared keys.
@@ -428,7 +439,7 @@ cdef class Manager(PIManager):
         """How many waiters are queued."""
         return queued_count(self.m)
 
-    def waiters(self, mem=None, addr=None):
+    def waiters(self, mem=None, addr=None, *, size=4):
         """The queued waiters: all of this manager, or those of one word, private and shared, oldest first.
 
         Looks at one bucket after the other while others go on: a waiter that comes, goes or moves meanwhile may be
@@ -440,7 +451,7 @@ cdef class Manager(PIManager):
         """
         if (mem is None) != (addr is None):
             raise TypeError("mem and addr belong together")
-        return list_waiters(self.m, None if mem is None else target_of(mem), addr)
+        return list_waiters(self.m, None if mem is None else target_of(mem), addr, as_size(size))
 
     def stats(self):
         """Figures of the tables, for people and dashboards; costs a look at every bucket.

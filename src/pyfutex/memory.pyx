@@ -6,10 +6,8 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._arguments cimport as_address, as_modulo, as_u32, convert_u64, small_int
+from pyfutex._arguments cimport as_address, as_modulo, as_size, as_u32, as_word, convert_u64, small_int
 from pyfutex._core.atomic cimport (
-    cas_previous_u32,
-    cas_previous_u64,
     cas_u32,
     cas_u64,
     exchange_u32,
@@ -24,41 +22,35 @@ from pyfutex._core.atomic cimport (
     fetch_sub_u64,
     fetch_xor_u32,
     fetch_xor_u64,
-    load_u32,
     load_u64,
     store_u32,
     store_u64,
 )
 from pyfutex._core.status cimport FAULT, MISFIT
 from pyfutex._core.target cimport FLAT
+from pyfutex._core.word cimport cell_cas_previous, cell_exchange, cell_load
 from pyfutex._errors cimport raise_status
 from pyfutex.target cimport shared_key_of
 
 
-cdef uint32_t *cell32(Memory mem, object addr) except NULL:
-    cdef uint64_t a
-    cdef uint64_t offset
+cdef char *cell(Memory mem, object addr, uint32_t log2_size) except NULL:
+    cdef uint64_t a, offset, size = <uint64_t> 1 << log2_size
     if as_address(addr, &a):
         raise_status(FAULT)
     offset = a - mem.c.base
-    if <uint64_t> (mem.c.host + offset) & 3:
+    if <uint64_t> (mem.c.host + offset) & (size - 1):
         raise_status(MISFIT)
-    if offset >= mem.c.nbytes or mem.c.nbytes - offset < 4:
+    if offset >= mem.c.nbytes or mem.c.nbytes - offset < size:
         raise_status(FAULT)
-    return <uint32_t *> (mem.c.host + offset)
+    return mem.c.host + offset
 
 
-cdef uint64_t *cell64(Memory mem, object addr) except NULL:
-    cdef uint64_t a
-    cdef uint64_t offset
-    if as_address(addr, &a):
-        raise_status(FAULT)
-    offset = a - mem.c.base
-    if <uint64_t> (mem.c.host + offset) & 7:
-        raise_status(MISFIT)
-    if offset >= mem.c.nbytes or mem.c.nbytes - offset < 8:
-        raise_status(FAULT)
-    return <uint64_t *> (mem.c.host + offset)
+cdef inline uint32_t *cell32(Memory mem, object addr) except NULL:
+    return <uint32_t *> cell(mem, addr, 2)
+
+
+cdef inline uint64_t *cell64(Memory mem, object addr) except NULL:
+    return <uint64_t *> cell(mem, addr, 3)
 
 
 cdef inline uint64_t as_u64(object o) except? 0:
@@ -135,7 +127,8 @@ cdef class Memory(Target):
 
     Notes
     -----
-    The methods without a number in their name work on 32-bit cells, those with 64 on 64-bit cells. All are atomic and
+    `load`, `swap` and `compare_and_swap` take the size of the cell; the other methods work on 32-bit cells, those with 64
+    in their name on 64-bit cells. All are atomic and
     sequentially consistent. A cell lies at a multiple of its size and inside the buffer: else InvalidArgument (EINVAL)
     or OSError (EFAULT). Values are unsigned; those of the `fetch_*` methods and what they leave are taken modulo 2**32
     or 2**64, others raise OverflowError. Any thread may call any of them at any time.
@@ -195,28 +188,24 @@ cdef class Memory(Target):
         return f"<Memory of {self.c.nbytes} bytes at {self.c.base:#x}>"
 
     def load(self, addr, size=4, /):
-        """The word of `size` (4 or 8) bytes at `addr`."""
-        if size == 4:
-            return load_u32(cell32(self, addr))
-        if size == 8:
-            return load_u64(cell64(self, addr))
-        raise_status(MISFIT)
+        """The word of `size` (1, 2, 4 or 8) bytes at `addr`."""
+        cdef uint32_t log2_size = as_size(size)
+        return cell_load(cell(self, addr, log2_size), log2_size)
 
     def swap(self, addr, new, size=4, /):
         """As `exchange`, with the size as an argument: the method of the `Target` protocol."""
-        if size == 4:
-            return exchange_u32(cell32(self, addr), u32(new))
-        if size == 8:
-            return exchange_u64(cell64(self, addr), as_u64(new))
-        raise_status(MISFIT)
+        cdef uint32_t log2_size = as_size(size)
+        cdef uint64_t value
+        as_word(new, log2_size, &value)
+        return cell_exchange(cell(self, addr, log2_size), log2_size, value)
 
     def compare_and_swap(self, addr, old, new, size=4, /):
         """Store `new` if `old` is there; return what was there. The method of the `Target` protocol."""
-        if size == 4:
-            return cas_previous_u32(cell32(self, addr), u32(old), u32(new))
-        if size == 8:
-            return cas_previous_u64(cell64(self, addr), as_u64(old), as_u64(new))
-        raise_status(MISFIT)
+        cdef uint32_t log2_size = as_size(size)
+        cdef uint64_t expected, desired
+        as_word(old, log2_size, &expected)
+        as_word(new, log2_size, &desired)
+        return cell_cas_previous(cell(self, addr, log2_size), log2_size, expected, desired)
 
     def shared_key(self, addr, /):
         """The key by which shared operations know the word at `addr`."""

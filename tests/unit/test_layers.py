@@ -47,7 +47,7 @@ LAYERS = (
     "pyfutex._core.table",
     "pyfutex._core.bucket pyfutex._core.completions pyfutex._core.target",
     "pyfutex._core.parts",
-    "pyfutex._core.pistate pyfutex._core.vector",
+    "pyfutex._core.pistate pyfutex._core.vector pyfutex._core.word",
     "pyfutex._core.waiter pyfutex._core.region pyfutex._core.wakeop",
     "pyfutex._core.key pyfutex._core.wordlock",
     "pyfutex._core.parker",

@@ -27,6 +27,7 @@ from pyfutex._core.key cimport LOG2_SIZE_U32, PRIVATE, SHARED_MAPPABLE, Key, pac
 from pyfutex._core.status cimport DETACHED, OK, TAKEN, Status
 from pyfutex._core.table cimport Table, level_log2, level_stride_log2
 from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter, is_marked, waiter_init
+from pyfutex._core.word cimport Word, word_in_host
 from pyfutex_floor.stopwatch cimport stopwatch, stopwatch_lap, stopwatch_start
 
 cdef enum:
@@ -152,11 +153,13 @@ cdef class Engine:
         cdef CManager *m = self.m
         cdef Key key = self.key_at(offset)
         cdef Waiter w
+        cdef Word word
         cdef uint64_t _i, woken = 0
+        word_in_host(&word, <char *> &self.word, &key)
         with nogil:
             for _i in range(n):
                 waiter_init(&w, PLAIN, THREAD, ANY, 0)
-                if engine_prepare(m, &w, &key, &self.word, 0, DETACHED) == OK:
+                if engine_prepare(m, &w, &key, &word, 0, DETACHED) == OK:
                     wake_one(m, &key)
                     woken += complete(&w)
         return woken
@@ -166,11 +169,13 @@ cdef class Engine:
         cdef CManager *m = self.m
         cdef Key key = self.key_at(offset)
         cdef Waiter w
+        cdef Word word
         cdef uint64_t _i, woken = 0
+        word_in_host(&word, <char *> &self.word, &key)
         with nogil:
             for _i in range(n):
                 waiter_init(&w, PLAIN, THREAD, ANY, 0)
-                if engine_prepare(m, &w, &key, &self.word, 0, DETACHED) == OK:
+                if engine_prepare(m, &w, &key, &word, 0, DETACHED) == OK:
                     woken += complete(&w)
         return woken
 
@@ -225,15 +230,17 @@ cdef class Crowd(Engine):
         cdef Key key = self.key
         cdef stopwatch watch
         cdef uint64_t i
+        cdef Word word
         cdef Status status = OK
+        word_in_host(&word, <char *> &self.word, &key)
         with nogil:
             while load_acquire_u32(&self.watchers) < watchers:
                 pause()
             stopwatch_start(&watch)
             for i in range(self.queued, self.size):
-                key.offset = (i + 1) * self.stride
+                word.key.offset = (i + 1) * self.stride
                 waiter_init(&self.waiters[i], PLAIN, THREAD, ANY, 0)
-                status = engine_prepare(m, &self.waiters[i], &key, &self.word, 0, DETACHED)
+                status = engine_prepare(m, &self.waiters[i], &word.key, &word, 0, DETACHED)
                 if status != OK:
                     break
                 self.queued = i + 1
@@ -254,14 +261,16 @@ cdef class Crowd(Engine):
         cdef CManager *m = self.m
         cdef Key key = self.key_at(self.beyond(1))
         cdef Waiter w
+        cdef Word word
         cdef stopwatch watch
+        word_in_host(&word, <char *> &self.word, &key)
         with nogil:
             fetch_add_u32(&self.watchers, 1)
             stopwatch_start(&watch)
             while load_acquire_u32(&self.filled) == 0:
                 if prepares:
                     waiter_init(&w, PLAIN, THREAD, ANY, 0)
-                    if engine_prepare(m, &w, &key, &self.word, 0, DETACHED) == OK:
+                    if engine_prepare(m, &w, &key, &word, 0, DETACHED) == OK:
                         wake_one(m, &key)
                         complete(&w)
                 else:
@@ -309,6 +318,7 @@ cdef class Herd(Engine):
 
     def __cinit__(self, uint64_t size, *, bint across=False, bint shared=False):
         cdef uint64_t i
+        cdef Word word
         self.waiters = <Waiter *> calloc(size, sizeof(Waiter))
         if self.waiters == NULL:
             raise MemoryError
@@ -317,9 +327,10 @@ cdef class Herd(Engine):
         self.other.offset = 0x20000
         if across:
             self.other.space = pack_space(next_serial(), SHARED_MAPPABLE, LOG2_SIZE_U32)
+        word_in_host(&word, <char *> &self.word, &self.key)
         for i in range(size):
             waiter_init(&self.waiters[i], PLAIN, THREAD, ANY, 0)
-            if engine_prepare(self.m, &self.waiters[i], &self.key, &self.word, 0, DETACHED) != OK:
+            if engine_prepare(self.m, &self.waiters[i], &self.key, &word, 0, DETACHED) != OK:
                 raise MemoryError
             self.size = i + 1
 
@@ -389,6 +400,8 @@ cdef class Meeting:
         cdef int64_t start
         cdef uint64_t _i
         cdef Waiter w
+        cdef Word word
+        word_in_host(&word, <char *> &engine.word, &key)
         with nogil:
             fetch_add_u32(&self.arrived, 1)
             while load_acquire_u32(&self.arrived) < self.parties:
@@ -397,7 +410,7 @@ cdef class Meeting:
             for _i in range(n):
                 if prepares:
                     waiter_init(&w, PLAIN, THREAD, ANY, 0)
-                    if engine_prepare(m, &w, &key, &engine.word, 0, DETACHED) != OK:
+                    if engine_prepare(m, &w, &key, &word, 0, DETACHED) != OK:
                         break
                 wake_one(m, &key)
                 if prepares:

@@ -45,6 +45,8 @@
         return expected;                                                                                              \
     }
 
+PF_DEFINE_ATOMICS(u8, uint8_t)
+PF_DEFINE_ATOMICS(u16, uint16_t)
 PF_DEFINE_ATOMICS(u32, uint32_t)
 PF_DEFINE_ATOMICS(u64, uint64_t)
 PF_DEFINE_ATOMICS(i64, int64_t)

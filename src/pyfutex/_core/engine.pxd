@@ -1,8 +1,8 @@
 """The operations, on keys and host addresses.
 
 All functions are nogil and touch no Python object. Those with a `mode` take bucket locks: called ATTACHED they answer
-CONTENDED, having changed nothing, where they would have to wait. A `word` is a host address that stays valid during the
-call; NULL means that nothing is compared.
+CONTENDED, having changed nothing, where they would have to wait. A `word` stays open during the call, and its key is the
+one given; NULL means that nothing is compared. FAULT can only come from a word of a NATIVE target.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -15,11 +15,12 @@ from pyfutex._core.key cimport Key, key_hash
 from pyfutex._core.status cimport Mode, OK, Status
 from pyfutex._core.table cimport Table, table_bucket
 from pyfutex._core.waiter cimport Waiter
+from pyfutex._core.word cimport Word
 
 
-# Queue w for `key` if *word == expected. OK (queued), MISMATCH, CONTENDED, NO_MEMORY. The comparison and the queueing are
-# one step with respect to every waker. Requires: w idle.
-cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_t *word, uint32_t expected,
+# Queue w for `key` if the word holds `expected`. OK (queued), MISMATCH, FAULT, CONTENDED, NO_MEMORY. The comparison and the
+# queueing are one step with respect to every waker. Requires: w idle.
+cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const Word *word, uint64_t expected,
                            Mode mode) noexcept nogil
 
 # Take w out of whatever queue it is in now; its phase is the caller's to set. OK (it was queued, or stems from before a
@@ -45,15 +46,15 @@ cdef Status engine_sleep(Waiter *w, Deadline deadline) noexcept nogil
 cdef Status engine_wake_slow(CManager *m, const Key *key, uint64_t hash, uint32_t n, uint32_t bitset, Taken *taken,
                              Mode mode) noexcept nogil
 
-# Wake n_wake of `key`, move the next n_requeue to the tail of `key2`, if *word == expected. `before`: only waiters that
-# stand before this placeholder. OK, MISMATCH, CONTENDED, NO_MEMORY, MISFIT (as above).
-cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const uint32_t *word, uint32_t expected,
+# Wake n_wake of `key`, move the next n_requeue to the tail of `key2`, if the word holds `expected`. `before`: only waiters
+# that stand before this placeholder. OK, MISMATCH, FAULT, CONTENDED, NO_MEMORY, MISFIT (as above).
+cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const Word *word, uint64_t expected,
                            uint32_t n_wake, uint32_t n_requeue, const Waiter *before, Taken *taken, uint32_t *requeued,
                            Mode mode) noexcept nogil
 
-# Apply `op` (see wakeop.pxd) to *word2, wake n of `key` and, if the comparison held, n2 of `key2`; word2 NULL: it was
-# applied already and came out as `held`. OK, UNKNOWN_OPERATION, CONTENDED, NO_MEMORY, MISFIT.
-cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, uint32_t *word2, uint32_t op, bint held,
+# Apply `op` (see wakeop.pxd) to word2, wake n of `key` and, if the comparison held, n2 of `key2`; word2 NULL: it was
+# applied already and came out as `held`. OK, UNKNOWN_OPERATION, FAULT, CONTENDED, NO_MEMORY, MISFIT.
+cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, const Word *word2, uint32_t op, bint held,
                            uint32_t n, uint32_t n2, Taken *taken, Mode mode) noexcept nogil
 
 # Mark all threads in `taken`. Requires: no bucket lock held; entries of vectors are settled (see waitv.pxd).

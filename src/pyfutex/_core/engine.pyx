@@ -38,32 +38,36 @@ from pyfutex._core.pi cimport engine_leave_pi
 from pyfutex._core.status cimport (
     CONTENDED,
     DETACHED,
-    MISMATCH,
     Mode,
     NO_MEMORY,
     OK,
     Status,
     TAKEN,
+    TRY_AGAIN,
     UNKNOWN_OPERATION,
 )
 from pyfutex._core.table cimport Table, table_added, table_lock
 from pyfutex._core.waiter cimport is_marked, make_location, mark_waiter, PI, Waiter
-from pyfutex._core.wakeop cimport op_apply_atomically, op_compare, op_is_known
+from pyfutex._core.wakeop cimport op_compare, op_is_known
+from pyfutex._core.word cimport Word, word_apply, word_compare, word_log2_size
 from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count
 
 
 # --- queueing and leaving -------------------------------------------------------------------------------------------
 
-cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_t *word, uint32_t expected,
+cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const Word *word, uint64_t expected,
                            Mode mode) noexcept nogil:
     cdef Table *t = table_of(m, key)
     cdef uint64_t hash
     cdef uint32_t chain
     cdef Bucket *b
     cdef bint is_new
+    cdef Status status
     # A look without the lock: a word that differs now is answer enough, and it has touched the page.
-    if word != NULL and load_acquire_u32(word) != expected:
-        return MISMATCH
+    if word != NULL:
+        status = word_compare(word, expected)
+        if status != OK:
+            return status
     if is_stale(m) and manager_renew(m) != OK:
         return NO_MEMORY
     hash = key_hash(key, &m.seed)
@@ -72,9 +76,11 @@ cdef Status engine_prepare(CManager *m, Waiter *w, const Key *key, const uint32_
     w.manager = m
     if table_lock(t, hash, ONE_KEY, mode, &b) != LOCK_TAKEN:
         return CONTENDED
-    if word != NULL and load_acquire_u32(word) != expected:
-        bucket_unlock(b, ONE_KEY)
-        return MISMATCH
+    if word != NULL:
+        status = word_compare(word, expected)
+        if status != OK:
+            bucket_unlock(b, ONE_KEY)
+            return status
     is_new = bucket_append(b, bucket_find(b, key), w, make_location(hash, t.number))
     chain = word_count(load_relaxed_u32(&b.word))
     bucket_unlock(b, 0 if is_new else ONE_KEY)
@@ -184,7 +190,7 @@ cdef Status engine_wake_slow(CManager *m, const Key *key, uint64_t hash, uint32_
     return status
 
 
-cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const uint32_t *word, uint32_t expected,
+cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const Word *word, uint64_t expected,
                            uint32_t n_wake, uint32_t n_requeue, const Waiter *before, Taken *taken, uint32_t *requeued,
                            Mode mode) noexcept nogil:
     cdef Table *t = table_of(m, key)
@@ -195,8 +201,10 @@ cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const u
     cdef Bucket *b2
     cdef Status status
     cdef bint is_new = False
-    if word != NULL and load_acquire_u32(word) != expected:
-        return MISMATCH
+    if word != NULL:
+        status = word_compare(word, expected)
+        if status != OK:
+            return status
     if is_stale(m) and manager_renew(m) != OK:
         return NO_MEMORY
     hash = key_hash(key, &m.seed)
@@ -205,9 +213,11 @@ cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const u
     # waiter in one of them.
     if lock_two(t, hash, t2, hash2, ONE_KEY, mode, &b, &b2) != OK:
         return CONTENDED
-    if word != NULL and load_acquire_u32(word) != expected:
-        unlock_two(b, 0, b2, ONE_KEY)
-        return MISMATCH
+    if word != NULL:
+        status = word_compare(word, expected)
+        if status != OK:
+            unlock_two(b, 0, b2, ONE_KEY)
+            return status
     status = bucket_wake(bucket_find(b, key), n_wake, <uint32_t> 0xFFFFFFFF, before, taken, &lowered)
     if status == OK and key_equal(key, key2):
         status = bucket_count(bucket_find(b, key)[0], n_requeue, before, requeued)
@@ -221,21 +231,29 @@ cdef Status engine_requeue(CManager *m, const Key *key, const Key *key2, const u
     return status
 
 
-cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, uint32_t *word2, uint32_t op, bint held,
+cdef Status engine_wake_op(CManager *m, const Key *key, const Key *key2, const Word *word2, uint32_t op, bint held,
                            uint32_t n, uint32_t n2, Taken *taken, Mode mode) noexcept nogil:
     cdef Bucket *b
     cdef Bucket *b2
+    cdef uint64_t hash, hash2, old
     cdef uint32_t lowered = 0, lowered2 = 0
     cdef Status status = OK
     if word2 != NULL and not op_is_known(op):
         return UNKNOWN_OPERATION
     if is_stale(m) and manager_renew(m) != OK:
         return NO_MEMORY
-    if lock_two(table_of(m, key), key_hash(key, &m.seed), table_of(m, key2), key_hash(key2, &m.seed), 0, mode, &b,
-                &b2) != OK:
-        return CONTENDED
-    if word2 != NULL:
-        status = op_compare(op, op_apply_atomically(op, word2), &held)
+    hash = key_hash(key, &m.seed)
+    hash2 = key_hash(key2, &m.seed)
+    while True:
+        if lock_two(table_of(m, key), hash, table_of(m, key2), hash2, 0, mode, &b, &b2) != OK:
+            return CONTENDED
+        if word2 != NULL:
+            status = word_apply(word2, op, &old)
+        if status != TRY_AGAIN:
+            break
+        unlock_two(b, 0, b2, 0)     # let others in: somebody keeps changing the word
+    if status == OK and word2 != NULL:
+        status = op_compare(op, word_log2_size(word2), old, &held)
     if status == OK:
         status = bucket_wake(bucket_find(b, key), n, <uint32_t> 0xFFFFFFFF, NULL, taken, &lowered)
     if status == OK and held:

@@ -47,6 +47,10 @@ cdef inline Kind key_kind(const Key *k) noexcept nogil:
     return <Kind> (k.space >> 2 & 3)
 
 
+cdef inline uint32_t key_log2_size(const Key *k) noexcept nogil:
+    return k.space & 3
+
+
 cdef inline uint64_t key_serial(const Key *k) noexcept nogil:
     return k.space >> 4
 

@@ -19,6 +19,7 @@ from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key
 from pyfutex._core.status cimport DEADLOCK, MISFIT, Mode, OK, Status, WAITING
 from pyfutex._core.waiter cimport Waiter
+from pyfutex._core.word cimport Word
 
 
 cdef enum:
@@ -79,13 +80,13 @@ cdef inline Status pi_judge(uint32_t seen, uint32_t tid, const TopWaiter *top) n
 # NO_MEMORY. Where a scribble says that the owner died, and the waiters know the caller as the owner: OK with the word as it
 # is; a try repairs the word and is BUSY.
 # WAITERS is set when the word was found held and nobody queued, also by a try and by NO_OWNER, as in Linux.
-cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *word, Owner asked, bint is_try,
+cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, const Word *word, Owner asked, bint is_try,
                            Mode mode) noexcept nogil
 
 # Give up the word: to the first waiter (then in `taken`), or to nobody. OK; NOT_OWNER; MISFIT: the first waiter is of
 # another kind, its word belongs to somebody else, or the word changed hands meanwhile; TRY_AGAIN: the word changed while
 # nobody was queued; CONTENDED, NO_MEMORY.
-cdef Status engine_unlock_pi(CManager *m, const Key *key, uint32_t *word, uint32_t tid, Taken *taken,
+cdef Status engine_unlock_pi(CManager *m, const Key *key, const Word *word, uint32_t tid, Taken *taken,
                              Mode mode) noexcept nogil
 
 # As engine_complete, for PI and REQUEUE_PI waiters.
@@ -114,7 +115,7 @@ cdef void directory_unlock(CManager *m) noexcept nogil
 
 # Requires: the bucket lock. As engine_lock_pi, but WAITING: w is to be queued behind `owner`, and CONTENDED: somebody
 # keeps changing the word. `more`: set WAITERS though the word is free.
-cdef Status acquire_locked(uint32_t tid, const Waiter *top, uint32_t *word, Owner asked, bint is_try, bint more,
+cdef Status acquire_locked(uint32_t tid, const Waiter *top, const Word *word, Owner asked, bint is_try, bint more,
                            uint32_t *owner) noexcept nogil
 
 # Requires: both locks. Block w on the state of its key (`top`: the key's first waiter), or on a new one of `owner`; sets its

@@ -5,9 +5,6 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 
 from pyfutex._core.atomic cimport (
-    cas_u32,
-    exchange_u32,
-    load_acquire_u32,
     load_relaxed_u32,
     store_release_u32,
     store_release_u64,
@@ -22,7 +19,7 @@ from pyfutex._core.bucket cimport (
 )
 from pyfutex._core.bucketlocks cimport lock_queued
 from pyfutex._core.family cimport is_stale, manager_renew, table_of
-from pyfutex._core.key cimport key_hash
+from pyfutex._core.key cimport key_hash, LOG2_SIZE_U32
 from pyfutex._core.pistate cimport (
     PIDirectory,
     PIState,
@@ -45,6 +42,7 @@ from pyfutex._core.status cimport (
     BUSY,
     CONTENDED,
     DETACHED,
+    MISMATCH,
     NO_MEMORY,
     NO_OWNER,
     NOT_OWNER,
@@ -52,15 +50,17 @@ from pyfutex._core.status cimport (
     TRY_AGAIN,
 )
 from pyfutex._core.table cimport Table, table_added, table_lock
-from pyfutex._core.target cimport BY_MEMORY, CALLED, CTarget, Word, word_close, word_open, WRITE
+from pyfutex._core.target cimport BY_MEMORY, CALLED, CTarget, word_close, word_open, WRITE
 from pyfutex._core.waiter cimport make_location
+from pyfutex._core.word cimport PATIENCE, word_cas, word_exchange, word_load
 from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count, word_lock, word_unlock
 
 
-cdef enum:
-    # How often a compare-and-swap is tried under the bucket lock before letting others in: somebody who keeps changing
-    # the word must not stop the bucket.
-    PATIENCE = 64
+cdef inline Status load_pi(const Word *word, uint32_t *seen) noexcept nogil:
+    cdef uint64_t value
+    cdef Status status = word_load(word, &value)
+    seen[0] = <uint32_t> value
+    return status
 
 
 # --- the directory --------------------------------------------------------------------------------------------------
@@ -177,45 +177,58 @@ cdef void lend_to(PIDirectory *d, uint32_t owner) noexcept nogil:
 
 # --- acquiring ------------------------------------------------------------------------------------------------------
 
-cdef Status acquire_locked(uint32_t tid, const Waiter *top, uint32_t *word, Owner asked, bint is_try, bint more,
+cdef Status acquire_locked(uint32_t tid, const Waiter *top, const Word *word, Owner asked, bint is_try, bint more,
                            uint32_t *owner) noexcept nogil:
     cdef TopWaiter first
     cdef uint32_t seen
     cdef Status status
     cdef int _try
+    owner[0] = 0
     describe(top, &first)
     for _try in range(PATIENCE):
-        seen = load_acquire_u32(word)
+        status = load_pi(word, &seen)
+        if status != OK:
+            return status
         owner[0] = seen & TID_MASK
         status = pi_judge(seen, tid, &first)
         if status == OK:
             # OWNER_DIED is the next owner's to see.
-            if cas_u32(word, seen, tid | (seen & OWNER_DIED) | (WAITERS if more else 0)):
-                return OK
+            status = word_cas(word, seen, tid | (seen & OWNER_DIED) | (WAITERS if more else 0))
+            if status != MISMATCH:
+                return status
             continue
         if status == WAITING and not first.exists:
             if asked.tid != 0 and owner[0] != asked.tid:
                 return OWNER_CHANGED
-            if not seen & WAITERS and not cas_u32(word, seen, seen | WAITERS):
-                continue
+            if not seen & WAITERS:
+                status = word_cas(word, seen, seen | WAITERS)
+                if status == MISMATCH:
+                    continue
+                if status != OK:
+                    return status
+                status = WAITING
             if asked.tid != 0 and not asked.is_alive:
                 return NO_OWNER
         return BUSY if status == WAITING and is_try else status
     return CONTENDED
 
 
-cdef Status again_locked(const Waiter *top, uint32_t *word, bint is_try) noexcept nogil:
+cdef Status again_locked(const Waiter *top, const Word *word, bint is_try) noexcept nogil:
     """Requires: the bucket lock. Whoever the waiters know as the owner acquires a word that says, by a scribble, that its
     owner died. In Linux it has the lock, and the word stays; a try repairs the word, and fails."""
-    cdef uint32_t seen = load_acquire_u32(word)
-    if seen & TID_MASK:
+    cdef uint32_t seen
+    cdef Status status = load_pi(word, &seen)
+    if status == OK and seen & TID_MASK:
         return CONTENDED
-    if not is_try:
-        return OK
-    return BUSY if cas_u32(word, seen, state_of(top).owner | WAITERS | (seen & OWNER_DIED)) else CONTENDED
+    if status != OK or not is_try:
+        return status
+    status = word_cas(word, seen, state_of(top).owner | WAITERS | (seen & OWNER_DIED))
+    if status == MISMATCH:
+        return CONTENDED
+    return BUSY if status == OK else status
 
 
-cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, uint32_t *word, Owner asked, bint is_try,
+cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, const Word *word, Owner asked, bint is_try,
                            Mode mode) noexcept nogil:
     cdef Table *t = table_of(m, key)
     cdef uint64_t hash
@@ -329,32 +342,37 @@ cdef void give_up(CManager *m, Waiter **link, Waiter *top, int error, Taken *tak
     unblock_locked(m.family.pi, link, wait)
 
 
-cdef Status release_locked(Waiter *top, uint32_t *word, uint32_t tid) noexcept nogil:
+cdef Status release_locked(Waiter *top, const Word *word, uint32_t tid) noexcept nogil:
     """Requires: the bucket lock. Set the word free, or for `top`. As engine_unlock_pi; CONTENDED: out of patience."""
     cdef PIState *state = state_of(top)
     cdef uint32_t seen
     cdef int tries
+    cdef Status status
     for tries in range(PATIENCE):
-        seen = load_acquire_u32(word)
+        status = load_pi(word, &seen)
+        if status != OK:
+            return status
         if seen & TID_MASK != tid:
             return NOT_OWNER if tries == 0 else MISFIT
         if top == NULL:
-            return OK if cas_u32(word, seen, 0) else TRY_AGAIN
+            status = word_cas(word, seen, 0)
+            return TRY_AGAIN if status == MISMATCH else status
         if state == NULL or state.owner != tid:
             return MISFIT
         # WAITERS even for the last one, OWNER_DIED never: the new owner takes over from a living one.
-        if cas_u32(word, seen, WAITERS | wait_of(top).tid):
-            return OK
+        status = word_cas(word, seen, WAITERS | wait_of(top).tid)
+        if status != MISMATCH:
+            return status
     return CONTENDED
 
 
-cdef Status engine_unlock_pi(CManager *m, const Key *key, uint32_t *word, uint32_t tid, Taken *taken,
+cdef Status engine_unlock_pi(CManager *m, const Key *key, const Word *word, uint32_t tid, Taken *taken,
                              Mode mode) noexcept nogil:
     cdef uint64_t hash
     cdef Bucket *b
     cdef Waiter **link
     cdef Waiter *top
-    cdef uint32_t lowered = 0
+    cdef uint32_t lowered = 0, seen
     cdef bint has_directory = False
     cdef Status status
     if is_stale(m) and manager_renew(m) != OK:
@@ -366,7 +384,7 @@ cdef Status engine_unlock_pi(CManager *m, const Key *key, uint32_t *word, uint32
             break
         link = bucket_find(b, key)
         top = top_of(link)
-        if top != NULL and not has_directory and load_acquire_u32(word) & TID_MASK == tid:
+        if top != NULL and not has_directory and load_pi(word, &seen) == OK and seen & TID_MASK == tid:
             bucket_unlock(b, 0)
             status = directory_lock(m, mode)
             if status != OK:
@@ -414,15 +432,17 @@ cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil:
 
 # --- when an owner dies ---------------------------------------------------------------------------------------------
 
-cdef bint bequeath(Waiter *top, uint32_t *word_value) noexcept nogil:
+cdef bint bequeath(Waiter *top, uint32_t word_value) noexcept nogil:
     """Write the heir into its word. Whether there is a word to write to."""
     cdef PIWait *wait = wait_of(top)
     cdef Word word
-    if word_open(<const CTarget *> wait.target, wait.addr, 2, BY_MEMORY, WRITE, &word) != OK:
-        return False
-    exchange_u32(<uint32_t *> word.host, word_value[0])
-    word_close(&word)
-    return True
+    cdef uint64_t previous
+    cdef Status status
+    status = word_open(<const CTarget *> wait.target, wait.addr, LOG2_SIZE_U32, BY_MEMORY, WRITE, &word)
+    if status == OK:
+        status = word_exchange(&word, word_value, &previous)
+        word_close(&word)
+    return status == OK
 
 
 cdef Status engine_inherit(CManager *m, uint32_t tid, Taken *taken, Heir *heir) noexcept nogil:
@@ -454,7 +474,7 @@ cdef Status engine_inherit(CManager *m, uint32_t tid, Taken *taken, Heir *heir) 
         status = WAITING
     else:
         value = heir.tid | WAITERS | OWNER_DIED
-        if not bequeath(top, &value):
+        if not bequeath(top, value):
             give_up(m, link, top, EFAULT, taken, &lowered)
             status = TRY_AGAIN
         else:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.atomic cimport load_acquire_u32, load_relaxed_u32
+from pyfutex._core.atomic cimport load_relaxed_u32
 from pyfutex._core.bucket cimport (
     Bucket,
     bucket_append,
@@ -17,9 +17,10 @@ from pyfutex._core.family cimport is_stale, manager_renew, table_of
 from pyfutex._core.key cimport key_equal, key_hash
 from pyfutex._core.pi cimport acquire_locked, block_locked, directory_lock, directory_unlock, lend_priority
 from pyfutex._core.pistate cimport wait_of
-from pyfutex._core.status cimport CONTENDED, DETACHED, MISFIT, MISMATCH, NO_MEMORY, OK, OWNER_CHANGED, WAITING
+from pyfutex._core.status cimport CONTENDED, DETACHED, MISFIT, NO_MEMORY, OK, OWNER_CHANGED, WAITING
 from pyfutex._core.table cimport Table, table_added, table_lock
 from pyfutex._core.waiter cimport make_location, PLACEHOLDER, REQUEUE_PI
+from pyfutex._core.word cimport word_compare
 from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count
 
 
@@ -104,9 +105,10 @@ cdef Status engine_requeue_pi(CManager *m, const Key *key, const Key *key2, cons
         return status
     lock_two(t, hash, t2, hash2, ONE_KEY, DETACHED, &b, &b2)
     while True:
-        if condition.word != NULL and load_acquire_u32(condition.word) != condition.expected:
-            status = MISMATCH
-            break
+        if condition.word != NULL:
+            status = word_compare(condition.word, condition.expected)
+            if status != OK:
+                break
         link = bucket_find(b, key)
         if lock.word != NULL:
             w = requeuer(link, condition.before)

@@ -1,7 +1,7 @@
 """From an address in a target to a host address and a key.
 
-Three kinds of target. FLAT: one buffer. MAPPED: the regions of an address space. CALLED: only Python can read it, and
-this file cannot resolve it.
+Four kinds of target. FLAT: one buffer. MAPPED: the regions of an address space. NATIVE: the embedder's functions, in C.
+CALLED: only Python can read it, and this file cannot resolve it.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -16,12 +16,14 @@ from pyfutex._core.region cimport (
     region_find,
 )
 from pyfutex._core.status cimport FAULT, MISFIT, OK, Status
+from pyfutex._core.word cimport NativeMemory, Word
 
 
 cdef enum TargetKind:
     FLAT = 0
     MAPPED = 1
-    CALLED = 2
+    NATIVE = 2
+    CALLED = 3
 
 cdef enum Sharing:
     BY_MEMORY = 0       # shared where a mappable is given
@@ -47,13 +49,8 @@ cdef struct CTarget:
     uint64_t mappable_offset    # of the first byte
     # MAPPED
     RegionMap *map
-
-
-cdef struct Word:
-    # A futex word found in a target. `host` is valid until word_close.
-    char *host
-    Key key
-    uint64_t *readers           # MAPPED: to be left
+    # NATIVE
+    NativeMemory native
 
 
 cdef inline Status word_open(const CTarget *t, uint64_t addr, uint32_t log2_size, Sharing sharing, Access access,
@@ -64,6 +61,8 @@ cdef inline Status word_open(const CTarget *t, uint64_t addr, uint32_t log2_size
     if t.kind == FLAT:
         word.readers = NULL
         return word_open_flat(t, addr, log2_size, sharing, word)
+    if t.kind == NATIVE:
+        return word_open_native(t, addr, log2_size, sharing, word)
     return word_open_mapped(t, addr, log2_size, sharing, access, word)
 
 
@@ -76,6 +75,7 @@ cdef inline Status word_open_unmapped(const CTarget *t, uint64_t addr, uint32_t 
     # Targets of all kinds: what a kind does not use is 0. An address is as aligned as the host's.
     word.readers = NULL
     word.host = NULL
+    word.native = NULL
     if <uint64_t> (t.host + (addr - t.base)) & ((<uint64_t> 1 << log2_size) - 1):
         return MISFIT
     word.key.space = pack_space(t.serial, PRIVATE, log2_size)
@@ -88,6 +88,7 @@ cdef inline Status word_open_flat(const CTarget *t, uint64_t addr, uint32_t log2
     cdef uint64_t offset = addr - t.base
     cdef uint64_t size = <uint64_t> 1 << log2_size
     word.host = t.host + offset
+    word.native = NULL
     if <uint64_t> word.host & (size - 1):
         return MISFIT
     if offset >= t.nbytes or t.nbytes - offset < size:
@@ -117,6 +118,7 @@ cdef inline Status word_open_mapped(const CTarget *t, uint64_t addr, uint32_t lo
         readers_leave(word.readers)
         return FAULT
     word.host = r.host + (addr - r.addr)
+    word.native = NULL
     if sharing == IS_PRIVATE or (sharing == BY_MEMORY and r.mappable == 0):
         word.key.space = pack_space(t.serial, PRIVATE, log2_size)
         word.key.offset = addr
@@ -129,8 +131,33 @@ cdef inline Status word_open_mapped(const CTarget *t, uint64_t addr, uint32_t lo
     return OK
 
 
+cdef inline Status word_open_native(const CTarget *t, uint64_t addr, uint32_t log2_size, Sharing sharing,
+                                    Word *word) noexcept nogil:
+    # Whether something is there is found out by the access to it.
+    cdef uint64_t mappable = 0, offset
+    if addr & ((<uint64_t> 1 << log2_size) - 1):
+        return MISFIT
+    word.host = NULL
+    word.readers = NULL
+    word.native = &t.native
+    word.addr = addr
+    if sharing != IS_PRIVATE and t.native.functions.shared_key != NULL:
+        if t.native.functions.shared_key(t.native.context, addr, &mappable, &offset):
+            return FAULT
+    if mappable:
+        word.key.space = pack_space(mappable, SHARED_MAPPABLE, log2_size)
+        word.key.offset = offset
+    else:
+        word.key.space = pack_space(t.serial, SHARED_PRIVATE if sharing == IS_SHARED else PRIVATE, log2_size)
+        word.key.offset = addr
+    return OK
+
+
 cdef inline Status bytes_open(const CTarget *t, uint64_t addr, uint64_t n, Access access, Word *word) noexcept nogil:
-    """`n` bytes at any address, if one region holds them all; without a key. OK, then word_close is due; or FAULT."""
+    """`n` bytes at any address, if one region holds them all; without a key. OK, then word_close is due; or FAULT.
+
+    Requires: not NATIVE, which has words alone.
+    """
     cdef const Region *r
     if t.kind == FLAT:
         word.readers = NULL

@@ -4,7 +4,7 @@ Prepare: vector_begin, vector_queue for each word in turn, vector_ready. If a wo
 vector_give_up.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.bucket cimport Taken
 from pyfutex._core.family cimport CManager
@@ -12,13 +12,14 @@ from pyfutex._core.key cimport Key
 from pyfutex._core.status cimport Mode, Status
 from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport Waiter
+from pyfutex._core.word cimport Word
 
 
 # The caller is in charge of v, for n words. Requires: room for them; `whole` is the caller's, PREPARING.
 cdef void vector_begin(CManager *m, Vector *v, Waiter *whole, uint32_t n) noexcept nogil
 
-# Queue the next entry for `key` if *word == expected. As engine_prepare.
-cdef Status vector_queue(CManager *m, Vector *v, const Key *key, const uint32_t *word, uint32_t expected,
+# Queue the next entry for `key` if the word holds `expected`. As engine_prepare.
+cdef Status vector_queue(CManager *m, Vector *v, const Key *key, const Word *word, uint64_t expected,
                          Mode mode) noexcept nogil
 
 # All entries are queued. OK: v is QUEUED, and the caller is not in charge any more; TAKEN: give up.

@@ -1,6 +1,6 @@
 """Waiting on several words at once. Contracts are in waitv.pxd, the protocol in vector.pxd."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport (
     cas_u32,
@@ -16,6 +16,7 @@ from pyfutex._core.key cimport Key
 from pyfutex._core.status cimport CONTENDED, Mode, OK, Status, TAKEN
 from pyfutex._core.vector cimport NOT_TAKEN, TAKEN_FIRST, Vector
 from pyfutex._core.waiter cimport ENTRY, LEAVING, OBJECT, PLAIN, PREPARING, QUEUED, WOKEN, Waiter, waiter_init
+from pyfutex._core.word cimport Word
 
 
 cdef void vector_begin(CManager *m, Vector *v, Waiter *whole, uint32_t n) noexcept nogil:
@@ -30,7 +31,7 @@ cdef void vector_begin(CManager *m, Vector *v, Waiter *whole, uint32_t n) noexce
     whole.epoch = load_acquire_u32(m.fork_epoch)
 
 
-cdef Status vector_queue(CManager *m, Vector *v, const Key *key, const uint32_t *word, uint32_t expected,
+cdef Status vector_queue(CManager *m, Vector *v, const Key *key, const Word *word, uint64_t expected,
                          Mode mode) noexcept nogil:
     cdef Waiter *entry = &v.entries[v.n_queued]
     cdef Status status

@@ -6,13 +6,13 @@ The list is the guest's, and may hold anything: it may be a circle, and other th
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._calledtarget cimport called_cas
-from pyfutex._core.atomic cimport cas_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.engine cimport engine_wake
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
 from pyfutex._core.pi cimport OWNER_DIED, TID_MASK, WAITERS
-from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
-from pyfutex._core.target cimport BY_MEMORY, IS_SHARED, READ, Word, WRITE, word_close, word_open
+from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, MISMATCH, OK, Status
+from pyfutex._core.target cimport BY_MEMORY, IS_SHARED, READ, WRITE, word_close, word_open
+from pyfutex._core.word cimport Word, word_cas
 from pyfutex._delivery cimport deliver
 from pyfutex._pi cimport inherit_pi
 from pyfutex._words cimport find_key
@@ -53,7 +53,7 @@ cdef int shared_wake(CManager *m, Target mem, uint64_t addr, uint64_t limit) exc
     if addr >= limit:
         return 0
     try:
-        status = find_key(mem, addr, IS_SHARED, READ, &key)
+        status = find_key(mem, addr, LOG2_SIZE_U32, IS_SHARED, READ, &key)
     except OSError:
         return 0    # from a Python target
     if status != OK:
@@ -70,18 +70,19 @@ cdef int shared_wake(CManager *m, Target mem, uint64_t addr, uint64_t limit) exc
 cdef Found swap_word(Target mem, uint64_t addr, uint32_t old, uint32_t new) except? UNREADABLE:
     # Requires: addr was read from.
     cdef Word word
-    cdef bint is_swapped
+    cdef Status status
     if is_called(mem):
         try:
-            is_swapped = called_cas(mem, addr, old, new) == old
+            return SWAPPED if called_cas(mem, addr, old, new) == old else CHANGED
         except OSError:
             return UNREADABLE
-    else:
-        if word_open(&mem.c, addr, LOG2_SIZE_U32, BY_MEMORY, WRITE, &word) != OK:
-            return UNREADABLE
-        is_swapped = cas_u32(<uint32_t *> word.host, old, new)
+    status = word_open(&mem.c, addr, LOG2_SIZE_U32, BY_MEMORY, WRITE, &word)
+    if status == OK:
+        status = word_cas(&word, old, new)
         word_close(&word)
-    return SWAPPED if is_swapped else CHANGED
+    if status == OK:
+        return SWAPPED
+    return CHANGED if status == MISMATCH else UNREADABLE
 
 
 cdef bint give_up_word(const Walk *walk, Target mem, const Entry *entry, bint is_pending) except? False:

@@ -5,22 +5,22 @@ An OSError of a Python target propagates: who calls makes an errno of it.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.key cimport LOG2_SIZE_U32
-from pyfutex._core.status cimport OK
-from pyfutex._core.target cimport READ, Sharing, Word, word_close, word_open
+from pyfutex._core.status cimport MISMATCH, OK, Status
+from pyfutex._core.target cimport READ, Sharing, word_close, word_open
+from pyfutex._core.word cimport Word, word_compare
 from pyfutex.linux.task cimport Blocked, Place, Task
 
 
 cdef inline bint differs(Task task, uint64_t addr, Sharing sharing, uint32_t val) noexcept:
     """Whether the engine can read this word, and it holds another value: no need to look any further at a wait for it."""
     cdef Word word
-    cdef uint32_t seen
+    cdef Status status
     if addr > task.limit or word_open(&task.mem.c, addr, LOG2_SIZE_U32, sharing, READ, &word) != OK:
         return False
-    seen = load_acquire_u32(<uint32_t *> word.host)
+    status = word_compare(&word, val)
     word_close(&word)
-    return seen != val
+    return status == MISMATCH
 
 
 # An errno as the register holds it.

@@ -8,16 +8,17 @@ from libc.errno cimport EAGAIN, EINVAL, ENOSYS, EPERM, ETIMEDOUT
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from pyfutex._calledtarget cimport called_cmp_requeue, called_load, called_queue, called_wake_op
-from pyfutex._core.atomic cimport likely, load_acquire_u32, unlikely
+from pyfutex._core.atomic cimport likely, unlikely
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport NEVER
 from pyfutex._core.engine cimport engine_prepare, engine_requeue, engine_wake_op, engine_wake_slow, nobody_for
 from pyfutex._core.key cimport Key as CKey, key_equal, LOG2_SIZE_U32
 from pyfutex._core.pi cimport TID_MASK
 from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status, WAITING
-from pyfutex._core.target cimport Access, IS_PRIVATE, KEY, READ, Word, WRITE, word_close, word_open
+from pyfutex._core.target cimport Access, IS_PRIVATE, KEY, READ, WRITE, word_close, word_open
 from pyfutex._core.vector cimport MOST_ENTRIES
 from pyfutex._core.wakeop cimport op_is_known
+from pyfutex._core.word cimport Word, word_compare
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport status_errno
 from pyfutex._pi cimport prepare_lock_pi, release_pi, try_lock_pi as try_to_lock
@@ -83,7 +84,7 @@ cdef inline Status find(Task task, const Place *place, Access access, Word *word
     if unlikely(task.is_called):
         word.readers = NULL
         word.host = NULL
-        return find_key(task.mem, place.addr, place.sharing, access, &word.key)
+        return find_key(task.mem, place.addr, LOG2_SIZE_U32, place.sharing, access, &word.key)
     return word_open(&task.mem.c, place.addr, LOG2_SIZE_U32, place.sharing, access, word)
 
 
@@ -132,7 +133,6 @@ cdef inline bint deadline_has_passed(Task task, const Blocked *call) except? Tru
 cdef object wait(Task task, const Blocked *call):
     cdef Word word
     cdef Status status
-    cdef uint32_t seen
     if call.bitset == 0:
         return failure(EINVAL)
     status = find(task, &call.place, READ, &word)
@@ -140,10 +140,10 @@ cdef object wait(Task task, const Blocked *call):
         return failed(status)
     if unlikely(task.is_called):
         return wait_called(task, call, &word.key)
-    seen = load_acquire_u32(<uint32_t *> word.host)
+    status = word_compare(&word, call.val)
     word_close(&word)
-    if seen != call.val:
-        return failure(EAGAIN)
+    if status != OK:
+        return failed(status)
     if deadline_has_passed(task, call):
         return failure(ETIMEDOUT)
     # No Python code may run between opening and closing a word. Claiming the waiter, which may wait for a waker's mark, and
@@ -151,10 +151,10 @@ cdef object wait(Task task, const Blocked *call):
     task_block(task, call)
     status = find(task, &call.place, READ, &word)
     if status == OK:
-        status = engine_prepare(task.m, &task.waiter.c, &word.key, <uint32_t *> word.host, call.val, ATTACHED)
+        status = engine_prepare(task.m, &task.waiter.c, &word.key, &word, call.val, ATTACHED)
         if status == CONTENDED:
             with nogil:
-                status = engine_prepare(task.m, &task.waiter.c, &word.key, <uint32_t *> word.host, call.val, DETACHED)
+                status = engine_prepare(task.m, &task.waiter.c, &word.key, &word, call.val, DETACHED)
         word_close(&word)
     if status == OK:
         return None
@@ -205,7 +205,7 @@ cdef object wait_vector(Task task, const Place *places, const uint32_t *values, 
 cdef object requeue(Task task, const Place *place, const Place *place2, int32_t n_wake, int32_t n_requeue, bint compares,
                     uint32_t expected):
     cdef uint32_t moved = 0, wakes = <uint32_t> n_wake, moves = <uint32_t> n_requeue
-    cdef uint32_t *host = NULL
+    cdef const Word *compared = NULL
     cdef CKey key, key2
     cdef Word word
     cdef Taken taken
@@ -226,11 +226,12 @@ cdef object requeue(Task task, const Place *place, const Place *place2, int32_t 
         status = find(task, place, READ, &word)
         if status != OK:
             return failed(status)
-        host = <uint32_t *> word.host
-    status = engine_requeue(task.m, &key, &key2, host, expected, wakes, moves, NULL, &taken, &moved, ATTACHED)
+        compared = &word
+    status = engine_requeue(task.m, &key, &key2, compared, expected, wakes, moves, NULL, &taken, &moved, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = engine_requeue(task.m, &key, &key2, host, expected, wakes, moves, NULL, &taken, &moved, DETACHED)
+            status = engine_requeue(task.m, &key, &key2, compared, expected, wakes, moves, NULL, &taken, &moved,
+                                    DETACHED)
     word_close(&word)
     return delivered(&taken, status, moved)
 
@@ -239,6 +240,7 @@ cdef object wake_op(Task task, const Place *place, const Place *place2, uint32_t
     cdef uint32_t first = <uint32_t> max(n, 1), second = <uint32_t> max(n2, 1)
     cdef CKey key
     cdef Word word2
+    cdef const Word *changed
     cdef Taken taken
     cdef Status status
     cdef bint held = False
@@ -251,15 +253,15 @@ cdef object wake_op(Task task, const Place *place, const Place *place2, uint32_t
     if status == OK:
         status = find(task, place2, WRITE, &word2)
     if status == OK and task.is_called:
-        status = called_wake_op(task.mem, place2.addr, op, &held)
+        status = called_wake_op(task.mem, place2.addr, LOG2_SIZE_U32, op, &held)
     if status != OK:
         return failed(status)
     taken_init(&taken)
-    status = engine_wake_op(task.m, &key, &word2.key, <uint32_t *> word2.host, op, held, first, second, &taken, ATTACHED)
+    changed = NULL if task.is_called else &word2
+    status = engine_wake_op(task.m, &key, &word2.key, changed, op, held, first, second, &taken, ATTACHED)
     if status == CONTENDED:
         with nogil:
-            status = engine_wake_op(task.m, &key, &word2.key, <uint32_t *> word2.host, op, held, first, second, &taken,
-                                    DETACHED)
+            status = engine_wake_op(task.m, &key, &word2.key, changed, op, held, first, second, &taken, DETACHED)
     word_close(&word2)
     return delivered(&taken, status, 0)
 

@@ -10,8 +10,19 @@ from libc.string cimport memcpy
 
 from pyfutex._calledtarget cimport called_cas, called_load
 from pyfutex._core.atomic cimport load_u32, load_u64, store_u32, store_u64
-from pyfutex._core.status cimport OK
-from pyfutex._core.target cimport READ, WRITE, Access, CTarget, Word, bytes_open, word_close
+from pyfutex._core.status cimport OK, Status
+from pyfutex._core.target cimport (
+    Access,
+    CTarget,
+    IS_PRIVATE,
+    NATIVE,
+    READ,
+    WRITE,
+    bytes_open,
+    word_close,
+    word_open,
+)
+from pyfutex._core.word cimport Word, word_exchange, word_load
 from pyfutex.target cimport Target, is_called
 
 
@@ -41,6 +52,8 @@ cdef int copy_native(const CTarget *t, uint64_t addr, char *buffer, uint32_t n, 
     cdef Word word
     cdef uint32_t i
     cdef int step
+    if t.kind == NATIVE:
+        return copy_words(t, addr, buffer, n, access)
     if bytes_open(t, addr, n, access, &word) == OK:
         if access == READ:
             move(buffer, word.host, n)
@@ -57,6 +70,30 @@ cdef int copy_native(const CTarget *t, uint64_t addr, char *buffer, uint32_t n, 
             elif step == 1:
                 word.host[0] = buffer[i]
             word_close(&word)
+    return 0
+
+
+cdef int copy_words(const CTarget *t, uint64_t addr, char *buffer, uint32_t n, Access access) noexcept:
+    """The same through the functions of a NATIVE target: a word where it is aligned, else its bytes one by one."""
+    cdef Word word
+    cdef uint64_t value = 0, previous
+    cdef uint32_t log2_size = 3 if n == 8 else 2 if n == 4 else 0
+    cdef uint32_t done, size
+    cdef Status status
+    if addr & ((1 << log2_size) - 1):
+        log2_size = 0
+    size = 1 << log2_size
+    for done in range(0, n, size):
+        status = word_open(t, addr + done, log2_size, IS_PRIVATE, access, &word)
+        if status == OK and access == READ:
+            status = word_load(&word, &value)
+            memcpy(buffer + done, &value, size)
+        elif status == OK:
+            memcpy(&value, buffer + done, size)
+            status = word_exchange(&word, value, &previous)
+        if status != OK:
+            return EFAULT
+        word_close(&word)
     return 0
 
 

@@ -17,7 +17,8 @@ from pyfutex._core.key cimport (
 )
 from pyfutex._core.status cimport OK
 from pyfutex._core.waiter cimport Waiter, location_hash, location_table, make_location
-from pyfutex._core.wakeop cimport op_apply, op_apply_atomically, op_compare, op_is_known, op_operand
+from pyfutex._core.wakeop cimport op_apply, op_compare, op_is_known, op_operand
+from pyfutex._core.word cimport Word, word_apply, word_in_host, word_load
 
 
 def sizes():
@@ -85,16 +86,28 @@ def location_shift():
     return HASH_SHIFT_LOCATION
 
 
-def wake_op(uint32_t op, uint32_t old):
+def wake_op(uint32_t op, uint64_t old, uint32_t log2_size=2):
     """Decode and apply an operation: (operand, new value by the pure function, new value in memory, what was returned as
-    old, whether the comparison held), the last None if it is unknown; None for an unknown operation."""
-    cdef uint32_t word = old, returned
+    old, whether the comparison held), the last None if it is unknown; None for an unknown operation. AssertionError: bytes
+    beside the word were touched."""
+    cdef uint64_t cells[2]
+    cdef uint64_t returned, now = 0, beside
     cdef bint held = False
+    cdef Word word
+    cdef Key key
     if not op_is_known(op):
         return None
-    returned = op_apply_atomically(op, &word)
-    known = op_compare(op, old, &held) == OK
-    return op_operand(op), op_apply(op, old), word, returned, bool(held) if known else None
+    beside = 0 if log2_size == 3 else <uint64_t> 0xA5A5A5A5A5A5A5A5 << (8 << log2_size)
+    cells[0] = old | beside     # the word, on a little-endian machine, and what lies behind it
+    cells[1] = 0
+    key.space = pack_space(1, 0, log2_size)
+    key.offset = 0
+    word_in_host(&word, <char *> cells, &key)
+    assert word_apply(&word, op, &returned) == OK
+    assert word_load(&word, &now) == OK
+    assert cells[0] == now | beside and cells[1] == 0
+    known = op_compare(op, log2_size, old, &held) == OK
+    return (op_operand(op, log2_size), op_apply(op, log2_size, old), now, returned, bool(held) if known else None)
 
 
 def deadline_ns(int64_t timeout_ns):

@@ -33,6 +33,7 @@ from pyfutex._core.key cimport Key, Kind, PRIVATE, SHARED_MAPPABLE, SHARED_PRIVA
 from pyfutex._core.status cimport DETACHED, OK, Status, TAKEN
 from pyfutex._core.table cimport MAX_LEVELS, level_bucket, level_log2
 from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter, waiter_init
+from pyfutex._core.word cimport Word, word_in_host
 from pyfutex._core.wordlock cimport nobody_waits
 
 
@@ -157,11 +158,13 @@ cdef class Field:
         cdef uint32_t which, _pause
         cdef Status status
         cdef Waiter w
+        cdef Word word
         with nogil:
             for _round in range(rounds):
                 which = below(&state, self.n_words)
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
-                if engine_prepare(self.m, &w, &self.keys[which], &self.w.words[which],
+                word_in_host(&word, <char *> &self.w.words[which], &self.keys[which])
+                if engine_prepare(self.m, &w, &self.keys[which], &word,
                                   load_acquire_u32(&self.w.words[which]), DETACHED) != OK:
                     continue
                 if timeout_ns and next_random(&state) & 3 == 0:
@@ -216,12 +219,14 @@ cdef class Field:
         cdef uint64_t _round, taken_in_all = 0, state = seed | 1
         cdef uint32_t a, b
         cdef Taken taken
+        cdef Word word
         with nogil:
             for _round in range(rounds):
                 taken_init(&taken)
                 a = below(&state, self.n_words)
                 b = below(&state, self.n_words)
-                engine_wake_op(self.m, &self.keys[a], &self.keys[b], &self.w.words[b], ADD_ONE_ALWAYS, 0,
+                word_in_host(&word, <char *> &self.w.words[b], &self.keys[b])
+                engine_wake_op(self.m, &self.keys[a], &self.keys[b], &word, ADD_ONE_ALWAYS, 0,
                                1 + below(&state, 3), 1 + below(&state, 3), &taken, DETACHED)
                 deliver_threads(&taken)
                 taken_in_all += taken.n
@@ -277,6 +282,8 @@ cdef class Field:
         cdef uint32_t turn = me, seen, late = 0
         cdef Taken taken
         cdef Waiter w
+        cdef Word word
+        word_in_host(&word, <char *> &self.w.words[0], &self.keys[0])
         with nogil:
             while turn < turns:
                 while True:
@@ -284,7 +291,7 @@ cdef class Field:
                     if seen == turn:
                         break
                     waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
-                    if engine_prepare(self.m, &w, &self.keys[0], &self.w.words[0], seen, DETACHED) == OK:
+                    if engine_prepare(self.m, &w, &self.keys[0], &word, seen, DETACHED) == OK:
                         late += engine_sleep(&w, deadline_after(patience_ns)) != TAKEN
                 taken_init(&taken)
                 store_release_u32(&self.w.words[0], turn + 1)
@@ -299,15 +306,17 @@ cdef class Field:
         cdef uint64_t _round, taken_elsewhere = 0
         cdef uint32_t i
         cdef Taken taken
+        cdef Word word
         if crowd == NULL:
             raise MemoryError
+        word_in_host(&word, <char *> &self.w.words[1], &self.keys[1])
         with nogil:
             for _round in range(rounds):
                 for i in range(crowd_size):
                     waiter_init(&crowd[i], PLAIN, THREAD, 0xFFFFFFFF, 0)
                     engine_prepare(self.m, &crowd[i], &self.keys[0], NULL, 0, DETACHED)
                 taken_init(&taken)
-                engine_wake_op(self.m, &self.keys[0], &self.keys[1], &self.w.words[1], ADD_ONE_ALWAYS, 0, ALL, ALL,
+                engine_wake_op(self.m, &self.keys[0], &self.keys[1], &word, ADD_ONE_ALWAYS, 0, ALL, ALL,
                                &taken, DETACHED)
                 deliver_threads(&taken)
                 taken_elsewhere += taken.n - crowd_size
@@ -324,12 +333,14 @@ cdef class Field:
         cdef uint32_t seen
         cdef int _look
         cdef Waiter w
+        cdef Word word
         cdef Status status
+        word_in_host(&word, <char *> &self.w.words[1], &self.keys[1])
         with nogil:
             while not load_relaxed_u32(&self.w.stop):
                 seen = load_acquire_u32(&self.w.words[1])
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
-                if engine_prepare(self.m, &w, &self.keys[1], &self.w.words[1], seen, DETACHED) != OK:
+                if engine_prepare(self.m, &w, &self.keys[1], &word, seen, DETACHED) != OK:
                     continue
                 for _look in range(200):
                     if load_acquire_u32(&self.w.words[1]) != seen:

@@ -34,6 +34,7 @@ from pyfutex._core.key cimport Key, PRIVATE, SHARED_MAPPABLE, key_hash, pack_spa
 from pyfutex._core.status cimport DETACHED, OK, Status, TAKEN
 from pyfutex._core.table cimport table_bucket
 from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter, waiter_init
+from pyfutex._core.word cimport Word, word_in_host
 from pyfutex._core.wordlock cimport nobody_waits
 
 
@@ -117,12 +118,14 @@ cdef class Litmus:
         cdef uint64_t state = seed
         cdef Status status
         cdef Waiter w
+        cdef Word word
+        word_in_host(&word, <char *> &self.a.word, &self.key)
         with nogil:
             while not self.a.is_over:
                 waiter_init(&w, PLAIN, THREAD, 0xFFFFFFFF, 0)
                 meet(self.a, 2 * i + 1)
                 dawdle(&state, 24)
-                status = engine_prepare(self.m, &w, &self.key, &self.a.word, i, DETACHED)
+                status = engine_prepare(self.m, &w, &self.key, &word, i, DETACHED)
                 end_round(self.a, i, rounds, until)
                 if status == OK:
                     queued += 1
