@@ -10,32 +10,32 @@ cdef object ALL = 0x7FFFFFFF
 cdef class Manager:
     """Answers as a manager on which nobody waits."""
 
-    def wake(self, mem, addr, n=1, *, bitset=ANY, private=None):
+    def wake(self, mem, addr, n=1, *, bitset=ANY, private=None, size=4):
         """Wake nobody."""
         return 0
 
-    def wait(self, mem, addr, val, timeout=None, *, deadline=None, clock=1, bitset=ANY, private=None):
+    def wait(self, mem, addr, val, timeout=None, *, deadline=None, clock=1, bitset=ANY, private=None, size=4):
         """Find that the word has changed."""
         return 2
 
-    def requeue(self, mem, addr, addr2, n_wake=1, n_requeue=ALL, *, mem2=None, private=None):
+    def requeue(self, mem, addr, addr2, n_wake=1, n_requeue=ALL, *, mem2=None, private=None, size=4):
         """Move nobody."""
 
-    def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=ALL, *, mem2=None, private=None):
+    def cmp_requeue(self, mem, addr, addr2, val, n_wake=1, n_requeue=ALL, *, mem2=None, private=None, size=4):
         """Move nobody."""
 
-    def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None):
+    def wake_op(self, mem, addr, addr2, op, n_wake=1, n_wake2=1, *, mem2=None, private=None, size=4):
         """Change nothing and wake nobody."""
         return 0
 
-    def lock_pi(self, mem, addr, timeout=None, *, tid=None, deadline=None, clock=1, private=None):
+    def lock_pi(self, mem, addr, timeout=None, *, tid=None, deadline=None, clock=1, private=None, size=4):
         """Lock nothing."""
         return True
 
-    def unlock_pi(self, mem, addr, *, tid=None, private=None):
+    def unlock_pi(self, mem, addr, *, tid=None, private=None, size=4):
         """Unlock nothing."""
 
-    def wait_prepare(self, w, mem, addr, val, *, bitset=ANY, private=None):
+    def wait_prepare(self, w, mem, addr, val, *, bitset=ANY, private=None, size=4):
         """Queue nothing."""
 
     def wait_complete(self, w):
