@@ -3,6 +3,9 @@
 Start with `Manager` and `Memory`; docs/architecture.md tells how it works.
 """
 
+import os
+
+from pyfutex._capi import _c_api as _c_api  # where pyfutex_import looks for it
 from pyfutex._errors import InvalidArgument
 from pyfutex.addressspace import AddressSpace
 from pyfutex.completionqueue import CompletionQueue
@@ -11,6 +14,7 @@ from pyfutex.kernel import Kernel, KernelFutex
 from pyfutex.key import Key, Mappable
 from pyfutex.manager import Manager
 from pyfutex.memory import Memory
+from pyfutex.nativetarget import NativeTarget
 from pyfutex.results import (
     ALL,
     ANY,
@@ -44,6 +48,7 @@ __all__ = [
     "Manager",
     "Mappable",
     "Memory",
+    "NativeTarget",
     "Region",
     "Requeued",
     "Target",
@@ -53,4 +58,10 @@ __all__ = [
     "WaiterInfo",
     "WaiterState",
     "WakeWait",
+    "get_include",
 ]
+
+
+def get_include() -> str:
+    """Say in which directory pyfutex.h lies, for C code, and for Cython code that cimports `pyfutex.cyfutex`."""
+    return os.path.join(os.path.dirname(__file__), "include")

@@ -28,7 +28,7 @@ from pyfutex._errors cimport raise_status
 from pyfutex._vectors cimport queue_vector
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport Target, is_called
-from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_index, waiter_sleep
+from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_index, waiter_settle, waiter_sleep
 
 from pyfutex.results import WaitResult, WakeWait
 
@@ -59,6 +59,7 @@ cdef object sleep_on(Waiter w, Deadline until):
     """Sleep on a queued object waiter and leave the queue in any case: WOKEN, TIMEOUT, or None after a signal."""
     result = waiter_sleep(w, until, False)
     if result is WOKEN or not waiter_cancel(w):
+        waiter_settle(w)
         return WOKEN
     return result
 

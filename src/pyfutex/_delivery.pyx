@@ -2,10 +2,10 @@
 
 Entries of vectors are settled before: a vector that is over with this is one more thread or object, behind the others.
 
-Threads first: each is marked, which wakes it. Then the waiters that are objects: all of them are marked before the first
-callback runs, so a callback that cancels a sibling, or waits for one, finds it done. Callbacks run in the order of the
-wakes. A callback that wakes others runs theirs inside it, to a depth of MAX_DEPTH; beyond, they are put off until the
-outermost is back, so that a long chain of callbacks does not eat the stack.
+Threads first: each is marked, which wakes it. Then the waiters of C code (_core/nativewaiter). Then those that are Python
+objects: all of them are marked before the first callback runs, so a callback that cancels a sibling, or waits for one, finds
+it done. Callbacks run in the order of the wakes. A callback that wakes others runs theirs inside it, to a depth of
+MAX_DEPTH; beyond, they are put off until the outermost is back, so that a long chain of callbacks does not eat the stack.
 
 Keeping the GIL or not. A wake that keeps it costs the woken thread a wait for it; a wake that gives it up costs the waker
 one. Which is better depends on whether the waker is about to sleep anyway, so its thread keeps a score: up when it slept
@@ -21,9 +21,10 @@ from pyfutex._core.atomic cimport store_release_u32, unlikely
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
 from pyfutex._core.completions cimport Completions, bell_ring, completions_push
 from pyfutex._core.engine cimport deliver_threads
+from pyfutex._core.nativewaiter cimport deliver_natives
 from pyfutex._core.parker cimport MARKED, Parker, parker_self
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED
-from pyfutex._core.waiter cimport Waiter as CWaiter, mark_waiter
+from pyfutex._core.waiter cimport IN_QUEUE, Waiter as CWaiter, mark_waiter
 from pyfutex._core.waitv cimport settle_entries
 from pyfutex.waiter cimport Waiter, run_callback
 
@@ -79,6 +80,8 @@ cdef int deliver(Taken *taken) except -1:
         settle(taken)
     if taken.threads != NULL:
         deliver_adaptively(taken)
+    if unlikely(taken.natives != NULL):
+        deliver_natives(taken)
     if taken.n_objects:
         deliver_objects(taken)
     return 0
@@ -123,7 +126,7 @@ cdef CWaiter *mark_object(CWaiter *w, PyObject **owners, unsigned int *n) noexce
         mark_waiter(w, MARKED)
     else:
         # Marked before it is pushed: whoever pops it may queue it anew. `undrained` keeps others from that until then.
-        store_release_u32(&w.undrained, 1)
+        store_release_u32(&w.undrained, IN_QUEUE)
         mark_waiter(w, MARKED)
         completions_push(queue, w)
     return next

@@ -9,6 +9,3 @@ cdef int raise_status(Status status, long woken=*, long requeued=*) except -1
 
 # Raise what a negative answer of the host kernel means, by the same rules; `text` None: the usual one for this errno.
 cdef int raise_errno(int number, object text=*) except -1
-
-# The errno of a status that is an error.
-cdef int status_errno(Status status) noexcept

@@ -2,46 +2,15 @@
 
 from libc.errno cimport EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH
 
-from pyfutex._core.status cimport (
-    DEADLOCK,
-    FAULT,
-    MISMATCH,
-    NO_MEMORY,
-    NO_OWNER,
-    NOT_OWNER,
-    TRY_AGAIN,
-    UNKNOWN_OPERATION,
-)
+from pyfutex._core.status cimport EDEADLK, status_errno
 
 from os import strerror
-
-
-cdef extern from "errno.h":
-    const int EDEADLK       # libc.errno lacks it
 
 
 class InvalidArgument(OSError, ValueError):
     """An argument that Linux answers with EINVAL: both an `OSError` with that errno and a `ValueError`."""
 
     __module__ = "pyfutex"
-
-
-cdef int status_errno(Status status) noexcept:
-    if status == MISMATCH or status == TRY_AGAIN:
-        return EAGAIN
-    if status == NO_MEMORY:
-        return ENOMEM
-    if status == FAULT:
-        return EFAULT
-    if status == DEADLOCK:
-        return EDEADLK
-    if status == NOT_OWNER:
-        return EPERM
-    if status == NO_OWNER:
-        return ESRCH
-    if status == UNKNOWN_OPERATION:
-        return ENOSYS
-    return EINVAL
 
 
 cdef dict TEXTS = {

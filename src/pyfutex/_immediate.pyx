@@ -15,6 +15,9 @@ from pyfutex.target cimport is_called, Target
 
 from pyfutex.results import Requeued
 
+cdef object NOBODY = Requeued(0, 0)
+cdef object new_tuple = tuple.__new__
+
 
 cdef object finish(Status status, Taken *taken):
     cdef uint32_t woken = taken.n
@@ -89,4 +92,5 @@ cdef object requeue_words(CManager *m, Target mem, object addr, Target mem2, obj
         return None
     if status != OK:
         raise_status(status, woken, requeued)
-    return Requeued(woken, requeued)
+    # The constructor of a named tuple is Python code, and costs ten times what a requeue does.
+    return new_tuple(Requeued, (woken, requeued)) if woken or requeued else NOBODY

@@ -6,9 +6,9 @@ from pyfutex._arguments cimport as_count, as_deadline, as_sharing, as_u32, conve
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.family cimport manager_free, manager_new
-from pyfutex._core.status cimport BUSY, MISMATCH, OK, Status, WAITING
+from pyfutex._core.status cimport BUSY, MISMATCH, OK, Status, WAITING, status_errno
 from pyfutex._delivery cimport deliver
-from pyfutex._errors cimport raise_status, status_errno
+from pyfutex._errors cimport raise_status
 from pyfutex._immediate cimport finish
 from pyfutex._owners cimport convert_tid
 from pyfutex._pi cimport block_lock_pi, inherit_pi, prepare_lock_pi, release_pi, try_lock_pi
@@ -22,6 +22,14 @@ from pyfutex.results import Requeued
 cdef dict PROFILES = {"linux-6.12": <int> LINUX_6_12, "linux-6.18": <int> LINUX_6_18, "linux-7.2": <int> LINUX_7_2}
 
 
+cdef int manager_bind(PIManager manager, CManager *parent) except -1:
+    manager.m = manager_new(parent)
+    if manager.m == NULL:
+        raise MemoryError
+    manager.m.completions = &manager.unclaimed.c
+    return 0
+
+
 cdef class PIManager:
     """The PI operations of a `Manager`, which see."""
 
@@ -33,9 +41,8 @@ cdef class PIManager:
             raise TypeError("owner_alive must be callable")
         self.owner_alive = owner_alive
         self.tasks = {}
-        self.m = manager_new(NULL)
-        if self.m == NULL:
-            raise MemoryError
+        self.unclaimed = CompletionQueue()
+        manager_bind(self, NULL)
 
     def __dealloc__(self):
         # Nobody is queued: a thread in wait holds a reference to us, and so does every queued Waiter.

@@ -6,22 +6,30 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint32_t
-from posix.unistd cimport close
 
 from pyfutex._arguments cimport as_count, convert_deadline
-from pyfutex._core.atomic cimport load_acquire_u64, store_release_u32
+from pyfutex._core.atomic cimport load_acquire_u64, load_u32, store_release_u32
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
 from pyfutex._core.completions cimport (
-    bell_new,
+    bell_free,
     bell_ring,
     bell_silence,
     bell_wait,
     completions_after_fork,
+    completions_bell,
     completions_take,
 )
 from pyfutex._core.family cimport current_epoch
+from pyfutex._core.waiter cimport DRAINED
 
 from queue import Empty
+
+
+cdef int bell_of(CompletionQueue queue) except -1:
+    cdef int bell = completions_bell(&queue.c)
+    if bell < 0:
+        PyErr_SetFromErrno(OSError)
+    return bell
 
 
 @cython.final
@@ -37,9 +45,6 @@ cdef class CompletionQueue:
     """
 
     def __cinit__(self):
-        self.c.bell = bell_new()
-        if self.c.bell < 0:
-            PyErr_SetFromErrno(OSError)
         self.c.epoch = current_epoch()
 
     def __init__(self):
@@ -47,17 +52,22 @@ cdef class CompletionQueue:
 
     def __dealloc__(self):
         # Nothing is queued that names us: such a waiter holds a reference to its completion queue.
-        # 0: the constructor refused its arguments before it made one.
-        if self.c.bell > 0:
-            close(self.c.bell)
+        if self.c.bell:
+            bell_free(self.c.bell)
 
     def fileno(self):
         """A descriptor that is readable while the queue is not empty, for select, poll, epoll and event loops.
 
-        It may be readable once for nothing. Do not read from it or close it.
+        It is made at the first call of this or of `get`. It may be readable once for nothing. Do not read from it or close
+        it.
+
+        Raises
+        ------
+        OSError
+            There is no descriptor to be had.
         """
         completions_after_fork(&self.c, current_epoch())
-        return self.c.bell
+        return bell_of(self)
 
     @cython.critical_section
     cdef object pop(self):
@@ -72,12 +82,12 @@ cdef class CompletionQueue:
         w = self.ready
         waiter = <object> w.owner
         self.ready = w.next
-        if self.ready == NULL and load_acquire_u64(&self.c.newest) == 0:
+        if self.ready == NULL and load_acquire_u64(&self.c.newest) == 0 and load_u32(&self.c.bell):
             bell_silence(self.c.bell)
             if load_acquire_u64(&self.c.newest) != 0:
                 bell_ring(self.c.bell)
         # Release: the link is free, whoever finds it so may queue the waiter again.
-        store_release_u32(&w.undrained, 0)
+        store_release_u32(&w.undrained, DRAINED)
         Py_DECREF(waiter)       # the queue's reference; `waiter` holds one of its own
         return waiter
 
@@ -107,7 +117,7 @@ cdef class CompletionQueue:
         """
         cdef Deadline deadline
         cdef int64_t left
-        cdef int milliseconds, rings, error
+        cdef int milliseconds, rings, error, bell
         convert_deadline(timeout, None, CLOCK_MONOTONIC, &deadline)
         while True:
             waiter = self.pop()
@@ -119,8 +129,9 @@ cdef class CompletionQueue:
                 if left <= 0:
                     raise Empty
                 milliseconds = <int> min(left // 1000000 + 1, 1000000)
+            bell = bell_of(self)
             with nogil:
-                rings = bell_wait(self.c.bell, milliseconds)
+                rings = bell_wait(bell, milliseconds)
                 error = errno
             if rings < 0:
                 if error != EINTR:

@@ -26,15 +26,16 @@ from pyfutex._core.atomic cimport likely, load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport engine_prepare, engine_wake, engine_wake_slow, nobody_for
-from pyfutex._core.family cimport manager_free, manager_new
+from pyfutex._core.family cimport manager_free
 from pyfutex._core.key cimport Key as CKey
-from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status
+from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status, status_errno
 from pyfutex._core.target cimport CALLED, CTarget, READ, Sharing, Word, word_close, word_open, word_open_flat
 from pyfutex._core.waiter cimport is_marked, PLAIN, VECTOR, WOKEN
 from pyfutex._delivery cimport deliver
-from pyfutex._errors cimport raise_status, status_errno
+from pyfutex._errors cimport raise_status
 from pyfutex._immediate cimport finish, requeue_words, wake_op_words
 from pyfutex._inspection cimport cancel_all, list_waiters, queued_count, table_figures
+from pyfutex._pimanager cimport manager_bind
 from pyfutex._vectors cimport queue_vector
 from pyfutex._words cimport find_key
 from pyfutex.memory cimport check_target, Memory, target_of
@@ -411,10 +412,22 @@ cdef class Manager(PIManager):
         child.tasks = self.tasks
         child.profile = self.profile
         manager_free(child.m)
-        child.m = manager_new(self.m)
-        if child.m == NULL:
-            raise MemoryError
+        child.m = NULL
+        manager_bind(child, self.m)
         return child
+
+    def completions(self):
+        """Where waiters of this manager go that named no queue and were woken by code without the GIL.
+
+        Such code cannot run their `on_wake`: whoever drains this queue does, by `CompletionQueue.run`. Waiters that Python
+        code wakes never come here.
+
+        Returns
+        -------
+        CompletionQueue
+            The same one at every call.
+        """
+        return self.unclaimed
 
     def close(self):
         """Cancel every queued Waiter of this manager. It may be used again afterwards.

@@ -27,6 +27,7 @@ from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, INTERRUPT
 from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport (
     CANCELLED,
+    DRAINED,
     IDLE,
     LEAVING,
     OBJECT,
@@ -36,6 +37,7 @@ from pyfutex._core.waiter cimport (
     QUEUED,
     REQUEUE_PI,
     VECTOR,
+    WITH_REFERENCE,
     WOKEN,
     WOKEN_EARLY,
     is_marked,
@@ -173,6 +175,13 @@ cdef void await_end(Waiter w) noexcept:
             p = parker_self()
             if p != NULL:
                 park(p, &w.c.mark, deadline_after(A_MOMENT_NS))
+
+
+cdef void waiter_settle(Waiter w) noexcept:
+    await_end(w)
+    if load_acquire_u32(&w.c.undrained) == WITH_REFERENCE:
+        store_release_u32(&w.c.undrained, DRAINED)
+        Py_DECREF(w)
 
 
 cdef uint32_t waiter_index(Waiter w) noexcept:

@@ -25,6 +25,7 @@ NAMES = {
     "Manager",
     "Mappable",
     "Memory",
+    "NativeTarget",
     "Region",
     "Requeued",
     "Target",
@@ -34,6 +35,7 @@ NAMES = {
     "WaiterInfo",
     "WaiterState",
     "WakeWait",
+    "get_include",
 }
 FINAL = [
     "AddressSpace",

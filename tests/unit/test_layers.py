@@ -19,6 +19,8 @@ INSTALLED = Path(pyfutex.__file__).parent
 
 # From the top down. A module imports from rows below its own alone.
 LAYERS = (
+    "pyfutex._capi",
+    "pyfutex.cyfutex",
     "pyfutex.linux.calls pyfutex.linux.futex2",
     "pyfutex.linux.operations",
     "pyfutex.linux.task",
@@ -33,14 +35,16 @@ LAYERS = (
     "pyfutex._vectors",
     "pyfutex._calledtarget pyfutex._delivery pyfutex._inspection",
     "pyfutex.waiter pyfutex._futexword pyfutex._realwords",
-    "pyfutex.completionqueue pyfutex.addressspace pyfutex._owners",
+    "pyfutex.completionqueue pyfutex.addressspace pyfutex._owners pyfutex.nativetarget",
     "pyfutex.memory pyfutex._words",
     "pyfutex.target",
     "pyfutex.key pyfutex._pimutex",
     "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks",
     "pyfutex._errors pyfutex.results",
+    "pyfutex._core.nativecalls pyfutex._core.nativepi pyfutex._core.nativelife",
+    "pyfutex._core.nativewaiter pyfutex._core.place",
     "pyfutex._core.waitv",
-    "pyfutex._core.engine pyfutex._core.requeuepi",
+    "pyfutex._core.engine pyfutex._core.requeuepi pyfutex._core.wakev",
     "pyfutex._core.pi pyfutex._core.inspect",
     "pyfutex._core.bucketlocks",
     "pyfutex._core.family",

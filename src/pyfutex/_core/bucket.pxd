@@ -24,7 +24,7 @@ from pyfutex._core.atomic cimport (
 from pyfutex._core.key cimport HASH_SHIFT_LOCATION, Key, key_equal
 from pyfutex._core.status cimport MISFIT, OK, Status
 from pyfutex._core.vector cimport vector_claim
-from pyfutex._core.waiter cimport ENTRY, OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, WOKEN, Waiter
+from pyfutex._core.waiter cimport ENTRY, NATIVE, OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, TOLD, WOKEN, Waiter
 from pyfutex._core.wordlock cimport LIVE, LOCKED, ONE_KEY, nobody_waits, word_unlock
 
 
@@ -40,6 +40,8 @@ cdef struct Taken:
     Waiter **threads_end
     Waiter *objects
     Waiter **objects_end
+    Waiter *natives         # of C code
+    Waiter **natives_end
     Waiter *entries         # of vectors; settle_entries turns them into threads and objects
     Waiter **entries_end
     uint32_t n_objects
@@ -51,6 +53,8 @@ cdef inline void taken_init(Taken *taken) noexcept nogil:
     taken.threads_end = &taken.threads
     taken.objects = NULL
     taken.objects_end = &taken.objects
+    taken.natives = NULL
+    taken.natives_end = &taken.natives
     taken.entries = NULL
     taken.entries_end = &taken.entries
     taken.n_objects = 0
@@ -150,7 +154,7 @@ cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t loc
         w.prev = head.prev
         head.prev.next = w
         head.prev = w
-    if w.notify == OBJECT:
+    if w.notify & TOLD:
         store_relaxed_u32(&w.phase, QUEUED)
     # Release: pairs with the acquire load of wait_complete, on whatever thread.
     store_release_u64(&w.location, location)
@@ -183,6 +187,10 @@ cdef inline bint bucket_take(Waiter **link, Waiter *w, Taken *taken) noexcept no
     elif w.notify == ENTRY:
         taken.entries_end[0] = w
         taken.entries_end = &w.next
+    elif w.notify == NATIVE:
+        store_relaxed_u32(&w.phase, WOKEN)
+        taken.natives_end[0] = w
+        taken.natives_end = &w.next
     else:
         taken.threads_end[0] = w
         taken.threads_end = &w.next

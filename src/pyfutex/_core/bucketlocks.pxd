@@ -1,10 +1,10 @@
-"""Taking the lock of the bucket that a waiter is in, or the locks of two buckets.
+"""Taking the lock of the bucket that a waiter is in, or the locks of two buckets, or of many.
 
-Lock order, outermost first: the registry lock, or a family's PI lock; then one bucket lock, or two by ascending address
-over all tables, through lock_two alone.
+Lock order, outermost first: the registry lock, or a family's PI lock; then one bucket lock, or several by ascending address
+over all tables, through lock_two and lock_many alone.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u64
 from pyfutex._core.bucket cimport Bucket, bucket_unlock
@@ -34,7 +34,7 @@ cdef inline Status lock_two(Table *t, uint64_t hash, Table *t2, uint64_t hash2, 
                             Bucket **b2) noexcept nogil:
     """Lock the buckets of two hashes, perhaps one and the same, and raise the count of the second. OK or CONTENDED.
 
-    The only place where a thread takes a second bucket lock: the lower address first.
+    Here and in lock_many alone a thread takes a second bucket lock: the lower address first.
     """
     cdef Bucket *low
     cdef Bucket *high
@@ -66,3 +66,63 @@ cdef inline void unlock_two(Bucket *b, uint32_t lowered, Bucket *b2, uint32_t lo
     else:
         bucket_unlock(b2, lowered2)
         bucket_unlock(b, lowered)
+
+
+cdef enum:
+    MOST_LOCKED = 64
+
+cdef struct Wanted:
+    # One of the buckets for lock_many.
+    Table *table
+    uint64_t hash
+    Bucket *bucket      # the locked one; several may want the same
+    uint32_t lowered    # what unlock_many takes off its count
+
+
+cdef inline uint32_t lock_in_order(Wanted *wanted, const uint8_t *order, uint32_t n, Mode mode,
+                                   LockResult *result) noexcept nogil:
+    # How many of the wanted, in their order, have their bucket locked. Below n: `result` says why.
+    cdef uint32_t i
+    cdef Bucket *before = NULL
+    for i in range(n):
+        if wanted[order[i]].bucket != before:
+            before = wanted[order[i]].bucket
+            result[0] = word_lock(&before.word, 0, mode)
+            if result[0] != LOCK_TAKEN:
+                return i
+    return n
+
+
+cdef inline void unlock_many(Wanted *wanted, const uint8_t *order, uint32_t n) noexcept nogil:
+    cdef uint32_t i, lowered = 0
+    for i in range(n):
+        lowered += wanted[order[i]].lowered
+        if i + 1 == n or wanted[order[i + 1]].bucket != wanted[order[i]].bucket:
+            bucket_unlock(wanted[order[i]].bucket, lowered)
+            lowered = 0
+
+
+cdef inline Status lock_many(Wanted *wanted, uint8_t *order, uint32_t n, Mode mode) noexcept nogil:
+    """Lock the buckets of up to MOST_LOCKED hashes. OK, then unlock_many is due; or CONTENDED.
+
+    `order` becomes the order in which they are locked, which is that of their addresses.
+    """
+    cdef uint32_t i, j, n_locked
+    cdef LockResult result = LOCK_TAKEN
+    while True:
+        for i in range(n):
+            wanted[i].bucket = table_bucket(wanted[i].table, wanted[i].hash)
+            j = i
+            while j > 0 and wanted[order[j - 1]].bucket > wanted[i].bucket:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = <uint8_t> i
+        n_locked = lock_in_order(wanted, order, n, mode, &result)
+        if n_locked == n:
+            return OK
+        unlock_many(wanted, order, n_locked)
+        if result == LOCK_CONTENDED:
+            return CONTENDED
+        for i in range(n):
+            if table_settle(wanted[i].table, wanted[i].hash, mode) != OK:
+                return CONTENDED

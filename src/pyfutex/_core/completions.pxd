@@ -2,12 +2,21 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.atomic cimport cas_u32, cas_u64, exchange_u64, load_relaxed_u32, load_relaxed_u64
+from pyfutex._core.atomic cimport (
+    cas_u32,
+    cas_u64,
+    exchange_u64,
+    load_relaxed_u32,
+    load_relaxed_u64,
+    load_u32,
+    load_u64,
+)
 from pyfutex._core.waiter cimport Waiter
 
 
 cdef extern from "completions.h" nogil:
     int bell_new "pf_bell_new" ()
+    void bell_free "close" (int fd)
     void bell_renew "pf_bell_renew" (int fd)
     void bell_ring "pf_bell_ring" (int fd)
     void bell_silence "pf_bell_silence" (int fd)
@@ -16,17 +25,33 @@ cdef extern from "completions.h" nogil:
 
 cdef struct Completions:
     uint64_t newest     # atomic. The waiter pushed last, linked through Waiter.next; 0: none
-    int bell            # eventfd. Rung whenever `newest` stops being 0. Read only
+    uint32_t bell       # atomic. An eventfd, rung whenever `newest` stops being 0; 0: nobody has asked for it yet
     uint32_t epoch      # atomic. Fork epoch in which the bell was this process's own
 
 
 cdef inline void completions_after_fork(Completions *c, uint32_t epoch) noexcept nogil:
     # Before the first use in a child: ring no bell that the parent listens to.
     cdef uint32_t then = load_relaxed_u32(&c.epoch)
-    if then != epoch and cas_u32(&c.epoch, then, epoch):
+    if then != epoch and cas_u32(&c.epoch, then, epoch) and load_u32(&c.bell):
         bell_renew(c.bell)
         if load_relaxed_u64(&c.newest) != 0:
             bell_ring(c.bell)
+
+
+cdef inline int completions_bell(Completions *c) noexcept nogil:
+    """The bell, made when it is first asked for; or -1 with errno."""
+    cdef int made
+    if load_u32(&c.bell) == 0:
+        made = bell_new()
+        if made < 0:
+            return -1
+        if not cas_u32(&c.bell, 0, <uint32_t> made):
+            bell_free(made)
+        # Either we see what was pushed before, or who pushes sees the bell: each writes, then reads, in the one order of
+        # all sequentially consistent accesses.
+        elif load_u64(&c.newest) != 0:
+            bell_ring(made)
+    return <int> load_u32(&c.bell)
 
 
 cdef inline void completions_push(Completions *c, Waiter *w) noexcept nogil:
@@ -37,7 +62,7 @@ cdef inline void completions_push(Completions *c, Waiter *w) noexcept nogil:
         w.next = <Waiter *> newest
         if cas_u64(&c.newest, newest, <uint64_t> w):
             break
-    if newest == 0:
+    if newest == 0 and load_u32(&c.bell):
         bell_ring(c.bell)
 
 

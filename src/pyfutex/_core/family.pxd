@@ -24,6 +24,8 @@ cdef struct Family:
     CManager *members       # registry lock. All that ever were, linked through CManager.sibling
 
 
+ctypedef int (*OwnerAlive)(void *context, uint32_t tid) noexcept nogil
+
 cdef struct CManager:
     Table private           # private keys, and shared keys of memory without a mappable
     Table *shared           # family.shared
@@ -32,6 +34,9 @@ cdef struct CManager:
     uint32_t epoch          # atomic. Fork epoch in which `private` was set up
     Family *family
     CManager *sibling       # registry lock
+    void *completions       # of a Python Manager: its Completions for waiters without a queue of their own. Read only
+    OwnerAlive owner_alive  # whom native callers ask about owners of PI words, or NULL. Read only, once m is used
+    void *owner_alive_context
 
 
 # A manager with a new family, or in the family of `parent`; NULL: no memory.

@@ -1,6 +1,6 @@
 """From a plain word to a PI word: cmp_requeue_pi, for those who wait on a condition and need a PI lock to go on."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.bucket cimport Taken
 from pyfutex._core.family cimport CManager
@@ -14,7 +14,7 @@ from pyfutex._core.word cimport Word
 cdef struct Condition:
     # The word that the waiters stand at, and what it has to hold. NULL: Python has compared it already.
     const Word *word
-    uint32_t expected
+    uint64_t expected
     const Waiter *before    # only waiters that stand before this placeholder; NULL: all
 
 

@@ -4,6 +4,12 @@ From NO_MEMORY on they are errors of the call itself; pyfutex._errors turns them
 errnos that a `*_prepare` returns.
 """
 
+from libc.errno cimport EAGAIN, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, ETIMEDOUT
+
+
+cdef extern from "errno.h":
+    const int EDEADLK       # libc.errno lacks it
+
 
 cdef enum Status:
     OK = 0
@@ -30,3 +36,28 @@ cdef enum Mode:
     # pauses for a bucket lock and is then answered CONTENDED, having done nothing. See docs/architecture.md.
     ATTACHED = 0
     DETACHED = 1
+
+
+cdef inline int status_errno(Status status) noexcept nogil:
+    """The errno of a status that is no success."""
+    if status == MISMATCH or status == TRY_AGAIN:
+        return EAGAIN
+    if status == NO_MEMORY:
+        return ENOMEM
+    if status == FAULT:
+        return EFAULT
+    if status == DEADLOCK:
+        return EDEADLK
+    if status == NOT_OWNER:
+        return EPERM
+    if status == NO_OWNER:
+        return ESRCH
+    if status == UNKNOWN_OPERATION:
+        return ENOSYS
+    if status == TIMED_OUT:
+        return ETIMEDOUT
+    if status == INTERRUPTED:
+        return EINTR
+    if status == BUSY:
+        return EBUSY
+    return EINVAL

@@ -32,10 +32,12 @@ cdef enum Notify:
     THREAD = 0          # its thread sleeps, or is about to, on the parker in `mark`
     OBJECT = 1          # `owner` is a Python Waiter of which the queue holds a reference
     ENTRY = 2           # of a vector: whoever takes it settles with the vector in `part`; see vector.pxd
+    NATIVE = 3          # the head of a NativeWaiter, whose owner is C code; see nativewaiter.pxd
+    TOLD = 1            # the bit that OBJECT and NATIVE have in common: their owner learns by `phase`
 
 cdef enum Phase:
-    # What the owner of an OBJECT waiter sees. QUEUED and WOKEN are written under the bucket lock; CANCELLED by the one
-    # who took it out, after the mark, so that nobody queues it anew while a mark is still to come.
+    # What the owner of an OBJECT or NATIVE waiter sees. QUEUED and WOKEN are written under the bucket lock; CANCELLED by who
+    # took it out, after the mark, so that nobody queues it anew while a mark is still to come.
     IDLE = 0
     PREPARING = 1       # claimed by the one thread that is about to queue it
     QUEUED = 2
@@ -44,6 +46,11 @@ cdef enum Phase:
     # Of a VECTOR alone.
     WOKEN_EARLY = 5     # as PREPARING, but an entry was taken already
     LEAVING = 6         # as QUEUED, but its entries are being taken out, and no waker gets one any more
+
+cdef enum Undrained:
+    DRAINED = 0
+    IN_QUEUE = 1        # from before the mark until it is out of its completion queue, which uses `next`
+    WITH_REFERENCE = 2  # OBJECT: the taker was not attached. The queue's reference goes to the thread that sleeps on it
 
 cdef struct Waiter:
     # The first line of 64 bytes is all that wake and requeue touch of a sleeping thread's waiter.
@@ -61,12 +68,12 @@ cdef struct Waiter:
     uint8_t priority    # 0: normal, first come first served; 1 to 99: real time, the higher first
     void *manager       # the CManager through which it was queued; it outlives the waiter
     void *owner         # OBJECT: the Python Waiter
-    void *queue         # OBJECT: the Completions that hears of it, or NULL
+    void *queue         # OBJECT, NATIVE: the Completions that hears of it, or NULL
     void *part          # what belongs to its kind. PI, REQUEUE_PI: its PIWait. VECTOR, and an ENTRY of one: the Vector
     int32_t fd          # OBJECT: an eventfd to be written before the mark, or -1
     uint32_t epoch      # fork epoch in which it was queued
     uint32_t phase      # atomic. Phase; of an ENTRY a Fate
-    uint32_t undrained  # atomic. 1 from before the mark until it is out of its completion queue, which uses `next`
+    uint32_t undrained  # atomic. An Undrained
 
 
 cdef inline void waiter_init(Waiter *w, WaiterKind kind, Notify notify, uint32_t bitset, uint8_t priority) noexcept nogil:

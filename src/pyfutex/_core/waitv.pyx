@@ -15,7 +15,7 @@ from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key
 from pyfutex._core.status cimport CONTENDED, Mode, OK, Status, TAKEN
 from pyfutex._core.vector cimport NOT_TAKEN, TAKEN_FIRST, Vector
-from pyfutex._core.waiter cimport ENTRY, LEAVING, OBJECT, PLAIN, PREPARING, QUEUED, WOKEN, Waiter, waiter_init
+from pyfutex._core.waiter cimport ENTRY, LEAVING, NATIVE, OBJECT, PLAIN, PREPARING, QUEUED, WOKEN, Waiter, waiter_init
 from pyfutex._core.word cimport Word
 
 
@@ -77,6 +77,9 @@ cdef void vector_finish(Vector *v, Taken *taken) noexcept nogil:
         taken.objects_end[0] = whole
         taken.objects_end = &whole.next
         taken.n_objects += 1
+    elif whole.notify == NATIVE:
+        taken.natives_end[0] = whole
+        taken.natives_end = &whole.next
     else:
         taken.threads_end[0] = whole
         taken.threads_end = &whole.next

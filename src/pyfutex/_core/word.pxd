@@ -90,16 +90,23 @@ cdef inline Status word_compare(const Word *word, uint64_t expected) noexcept no
     return MISMATCH if status == OK and value != expected else status
 
 
-cdef inline Status word_cas(const Word *word, uint64_t expected, uint64_t desired) noexcept nogil:
-    """OK: `desired` was stored; MISMATCH: something else than `expected` was there; FAULT."""
+cdef inline Status word_cas_previous(const Word *word, uint64_t expected, uint64_t desired,
+                                     uint64_t *previous) noexcept nogil:
+    """OK: `desired` was stored; MISMATCH: something else than `expected` was there, now in `previous`; FAULT."""
     cdef uint32_t log2_size = word_log2_size(word)
-    cdef uint64_t previous = 0
+    previous[0] = 0
     if likely(word.native == NULL):
-        previous = cell_cas_previous(word.host, log2_size, expected, desired)
+        previous[0] = cell_cas_previous(word.host, log2_size, expected, desired)
     elif word.native.functions.compare_and_swap(word.native.context, word.addr, 1 << log2_size, expected, desired,
-                                                &previous):
+                                                previous):
         return FAULT
-    return OK if previous == expected else MISMATCH
+    return OK if previous[0] == expected else MISMATCH
+
+
+cdef inline Status word_cas(const Word *word, uint64_t expected, uint64_t desired) noexcept nogil:
+    """The same for those who need not know what was there."""
+    cdef uint64_t previous
+    return word_cas_previous(word, expected, desired, &previous)
 
 
 cdef inline Status word_exchange(const Word *word, uint64_t desired, uint64_t *previous) noexcept nogil:

@@ -14,13 +14,12 @@ from pyfutex._core.clock cimport NEVER
 from pyfutex._core.engine cimport engine_prepare, engine_requeue, engine_wake_op, engine_wake_slow, nobody_for
 from pyfutex._core.key cimport Key as CKey, key_equal, LOG2_SIZE_U32
 from pyfutex._core.pi cimport TID_MASK
-from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status, WAITING
+from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status, WAITING, status_errno
 from pyfutex._core.target cimport Access, IS_PRIVATE, KEY, READ, WRITE, word_close, word_open
 from pyfutex._core.vector cimport MOST_ENTRIES
 from pyfutex._core.wakeop cimport op_is_known
 from pyfutex._core.word cimport Word, word_compare
 from pyfutex._delivery cimport deliver
-from pyfutex._errors cimport status_errno
 from pyfutex._pi cimport prepare_lock_pi, release_pi, try_lock_pi as try_to_lock
 from pyfutex._pimanager cimport LINUX_7_2
 from pyfutex._requeuepi cimport prepare_requeue_pi, requeue_pi_words
