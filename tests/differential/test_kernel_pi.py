@@ -2,7 +2,7 @@
 
 A sleeping Manager uses the threads' real ids, prepared Waiters made-up ones; `World.owner` gives names to both.
 
-Threads of different priority are left out: the kernel queues them by priority, a Manager first come, first served.
+Threads of different priority are left out: generated scripts have them.
 """
 
 from errno import EAGAIN, EDEADLK, EINVAL, EPERM, ESRCH, ETIMEDOUT
