@@ -6,6 +6,7 @@ import pytest
 from differential import kernel
 from differential.scripts import Generator
 from differential.steps import (
+    CmpRequeuePI,
     Die,
     LockPI,
     Requeue,
@@ -15,6 +16,7 @@ from differential.steps import (
     TrylockPI,
     UnlockPI,
     Wait,
+    WaitRequeuePI,
     Waitv,
     Wake,
 )
@@ -130,6 +132,20 @@ def test_a_difference_is_found_and_made_small(arena, monkeypatch):
     small = arena.smallest(found)
     assert small.steps == [wait, Wake(0, 1, 1, True)]
     assert {name: outcome.answer for name, outcome in small.outcomes.items()} == {"kernel": 0, "prepared": 1}
+
+
+@pytest.mark.parametrize("by_requeue", [False, True])
+def test_priority_lent_in_vain_costs_a_place(arena, by_requeue):
+    if not arena.may_be_real_time:
+        pytest.skip("no real-time priorities permitted here")
+    pairs = [(1, 0), (2, 1), (4, 2), (2, 0), (3, 0), (1, 2), (5, 2)]
+    locks = [LockPI(thread, word, True, False) for thread, word in pairs]
+    last = (
+        [WaitRequeuePI(4, 3, 1, 0, True, False), CmpRequeuePI(3, 1, 0, 0, True)]
+        if by_requeue
+        else [LockPI(4, 1, True, False)]
+    )
+    assert_agreed(arena.run(lambda _view: [Schedule(4, 5), *locks, *last]))
 
 
 def forgets_priorities(side, step):
