@@ -62,7 +62,7 @@ def why_not_by_any(step: Step, manager: PreparedSide) -> str | None:
     if isinstance(step, (Signal, Restart)) and step.thread not in manager.sleepers:
         return "its thread does not sleep"
     # What the machine does not permit.
-    if isinstance(step, Schedule) and step.priority and not manager.may_be_real_time:
+    if isinstance(step, Schedule) and not manager.may_be_real_time:
         return "no real-time priorities permitted here"
     # The kernel queues all words that hash to one bucket in one list, and requeueing within a bucket leaves the waiter
     # where it is. So whether it stands before or behind those who wait at its new word already is a matter of the
