@@ -121,7 +121,7 @@ cdef object block_waitv(object manager, CManager *m, object items, Deadline unti
     cdef tuple words = tuple(items)
     cdef Status status
     while True:
-        status = queue_vector(manager, m, w, words)
+        status = queue_vector(manager, m, w, words, 0)
         if status == MISMATCH:
             return -2
         if status != OK:

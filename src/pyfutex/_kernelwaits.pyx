@@ -109,8 +109,8 @@ cdef object sleep_lock_pi(Target mem, uint64_t addr, Deadline until, int flag):
     cdef uint32_t *host
     cdef long answer
     _kept = real_hold(mem, addr, WRITE, &host)
-    # A free word is had attached, and what is wrong with another one is known.
-    answer = kernel_trylock_pi(host, flag)
+    # A free word is had attached. Any other is not tried first: a try may leave another word than a lock does.
+    answer = -EAGAIN if load_acquire_u32(host) else kernel_trylock_pi(host, flag)
     if answer == -EAGAIN:
         with nogil:
             answer = kernel_lock_pi(host, until, flag)

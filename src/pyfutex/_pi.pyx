@@ -39,12 +39,19 @@ from pyfutex.target cimport is_called
 from pyfutex.waiter cimport waiter_claim_pi, waiter_refuse
 
 
+cdef enum Attempt:
+    TO_LOCK
+    TO_TRY
+    TO_TRY_IF_FREE      # BUSY where the word holds anything: a try may leave another word than a lock does
+
+
 cdef Status acquire(CManager *m, CWaiter *c, Target mem, object addr, uint32_t tid, int sharing, object owner_alive,
-                    bint is_try) except? <Status> 255:
+                    Attempt attempt) except? <Status> 255:
     """On a target that the engine reads by itself. `c`: with a PIWait."""
     cdef Owner owner
     cdef Word word
     cdef Status status
+    cdef uint64_t seen
     while True:
         owner.tid = 0
         if owner_alive is not None:
@@ -52,10 +59,13 @@ cdef Status acquire(CManager *m, CWaiter *c, Target mem, object addr, uint32_t t
         status = open_word(mem, addr, LOG2_SIZE_U32, sharing, WRITE, &word)
         if status != OK:
             return status
-        status = engine_lock_pi(m, c, &word.key, &word, owner, is_try, ATTACHED)
+        if attempt == TO_TRY_IF_FREE and word_load(&word, &seen) == OK and seen:
+            word_close(&word)
+            return BUSY
+        status = engine_lock_pi(m, c, &word.key, &word, owner, attempt != TO_LOCK, ATTACHED)
         if status == CONTENDED:
             with nogil:
-                status = engine_lock_pi(m, c, &word.key, &word, owner, is_try, DETACHED)
+                status = engine_lock_pi(m, c, &word.key, &word, owner, attempt != TO_LOCK, DETACHED)
         word_close(&word)
         if status != OWNER_CHANGED:
             return status
@@ -80,7 +90,7 @@ cdef Status prepare_lock_pi(object manager, CManager *m, Waiter w, Target mem, o
         return FAULT
     waiter_claim_pi(w, manager, mem, PI, tid, priority, a)
     try:
-        status = acquire(m, &w.c, mem, addr, tid, sharing, owner_alive, False)
+        status = acquire(m, &w.c, mem, addr, tid, sharing, owner_alive, TO_LOCK)
     except BaseException:
         waiter_refuse(w)
         raise
@@ -91,13 +101,18 @@ cdef Status prepare_lock_pi(object manager, CManager *m, Waiter w, Target mem, o
 
 cdef Status try_lock_pi(object manager, CManager *m, Target mem, object addr, uint32_t tid, int sharing,
                         object owner_alive) except? <Status> 255:
-    cdef CWaiter w
-    cdef PIWait wait
     if is_called(mem):
         return called_acquire_word(manager, m, None, mem, addr, tid, 0, sharing, owner_alive)
+    return attempt_lock_pi(m, mem, addr, tid, sharing, owner_alive, TO_TRY)
+
+
+cdef Status attempt_lock_pi(CManager *m, Target mem, object addr, uint32_t tid, int sharing, object owner_alive,
+                            Attempt attempt) except? <Status> 255:
+    cdef CWaiter w
+    cdef PIWait wait
     waiter_init(&w, PI, THREAD, 0, 0)
     piwait_init(&wait, &w, tid, 0, NULL, 0)
-    return acquire(m, &w, mem, addr, tid, sharing, owner_alive, True)
+    return acquire(m, &w, mem, addr, tid, sharing, owner_alive, attempt)
 
 
 cdef object lock_pi_called(object manager, CManager *m, Target mem, object addr, uint32_t tid, Deadline until,
@@ -132,7 +147,7 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
         raise_status(FAULT)
     while True:
         # A free word is had attached.
-        status = try_lock_pi(manager, m, mem, addr, tid, sharing, owner_alive)
+        status = attempt_lock_pi(m, mem, addr, tid, sharing, owner_alive, TO_TRY_IF_FREE)
         if status == OK:
             return True
         if status != BUSY:

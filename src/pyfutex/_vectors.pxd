@@ -1,6 +1,6 @@
 """Queueing a Waiter on several words."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey
@@ -21,8 +21,9 @@ cdef struct Item:
 
 
 # Queue w on the words of `items`, tuples (mem, addr, val[, private[, size]]), if each holds its value. OK: it is queued, or
-# was woken. MISMATCH, MISFIT (misaligned, or too few or many items), FAULT, NO_MEMORY: nothing is queued.
-cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) except? <Status> 255
+# was woken. MISMATCH, MISFIT (misaligned, or too few or many items), FAULT, NO_MEMORY: nothing is queued. Each of its
+# entries stands by `priority`.
+cdef Status queue_vector(object manager, CManager *m, Waiter w, object items, uint8_t priority) except? <Status> 255
 # The same for words whose keys were found; 1 to MOST_ENTRIES of them.
 cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items, unsigned int n, list targets,
-                        list addrs) except? <Status> 255
+                        list addrs, uint8_t priority) except? <Status> 255

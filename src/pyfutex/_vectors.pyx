@@ -5,7 +5,7 @@ Python targets are loaded after they were queued, as everywhere: Python code may
 is why all of them lie in memory of the Waiter, which stays PREPARING until the last one is queued.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from pyfutex._arguments cimport as_address, as_sharing, as_size, as_word
 from pyfutex._calledtarget cimport called_load_cell
@@ -86,11 +86,11 @@ cdef Status give_up(Waiter w, Vector *v) except? <Status> 255:
 
 
 cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items, unsigned int n, list targets,
-                        list addrs) except? <Status> 255:
+                        list addrs, uint8_t priority) except? <Status> 255:
     cdef Vector *v
     cdef Status status = OK
     cdef unsigned int i
-    waiter_claim(w, manager, tuple(targets), VECTOR, 0, 0)
+    waiter_claim(w, manager, tuple(targets), VECTOR, 0, priority)
     v = vector_for(&w.c, n)
     if v == NULL:
         waiter_refuse(w)
@@ -114,7 +114,7 @@ cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items
     return OK if give_up(w, v) == TAKEN else status
 
 
-cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) except? <Status> 255:
+cdef Status queue_vector(object manager, CManager *m, Waiter w, object items, uint8_t priority) except? <Status> 255:
     cdef Item words[MOST_ENTRIES]
     cdef list targets = [], addrs = []
     cdef tuple given = tuple(items)
@@ -127,4 +127,4 @@ cdef Status queue_vector(object manager, CManager *m, Waiter w, object items) ex
         status = convert_item(given[i], &words[i], targets, addrs)
         if status != OK:
             return status
-    return queue_items(manager, m, w, words, n, targets, addrs)
+    return queue_items(manager, m, w, words, n, targets, addrs, priority)

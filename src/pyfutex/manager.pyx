@@ -344,13 +344,15 @@ cdef class Manager(PIManager):
         as_deadline(timeout, deadline, clock, &until)
         return block_waitv(self, self.m, items, until)
 
-    def waitv_prepare(self, Waiter w not None, items):
+    def waitv_prepare(self, Waiter w not None, items, *, priority=0):
         """Queue a Waiter on several words, provided each holds its value. Never blocks.
 
         Parameters
         ----------
         items : sequence of WaitItem, or of tuples (mem, addr, val[, private[, size]])
             As for `waitv`.
+        priority : int, 0 to 99
+            As for `wait_prepare`, at each of the words.
 
         Returns
         -------
@@ -364,7 +366,7 @@ cdef class Manager(PIManager):
         RuntimeError
             `w` is queued already, or not taken from its completion queue yet.
         """
-        cdef Status status = queue_vector(self, self.m, w, items)
+        cdef Status status = queue_vector(self, self.m, w, items, <uint8_t> convert_priority(priority))
         return None if status == OK else -status_errno(status)
 
     def wait_complete(self, Waiter w not None):

@@ -1,6 +1,7 @@
 """The long campaign: `python -m differential.campaign 200000` with this directory's parent on the path (make differential).
 
-Scripts of one seed are the same on every machine. Each worker process runs on one processor of its own.
+Scripts of one seed are the same on every machine; where real-time priorities are not permitted, the steps that give them are
+left out, and the summary says so. Each worker process runs on one processor of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 REPORT_EVERY: Final = 200  # scripts
+# One in so many scripts runs on the sides whose threads sleep in blocking calls, too. A prime: the workers get as many each.
+SLEEPING_EVERY: Final = 19
 MOST_SHOWN: Final = 20  # divergences of one worker that are made small and printed
 
 
@@ -28,6 +31,7 @@ class Report(NamedTuple):
     """What a worker did since its last report; `is_last`: it is done."""
 
     n_scripts: int
+    n_sleeping: int
     steps: Counter[str]
     skipped: Counter[str]
     slept: int
@@ -40,21 +44,23 @@ def work(seed: str, first: int, last: int, stride: int, processor: int, reports:
     """Run every `stride`-th script of a range."""
     os.sched_setaffinity(0, {processor})
     arena = Arena()
-    n_scripts = n_differences = n_shown = 0
+    n_scripts = n_sleeping = n_differences = n_shown = 0
     differences: list[str] = []
 
     def report(*, is_last: bool) -> None:
-        nonlocal n_scripts, n_differences
+        nonlocal n_scripts, n_sleeping, n_differences
         counted = Counter(arena.steps), Counter(arena.skipped), arena.slept
-        reports.put(Report(n_scripts, *counted, tuple(differences), n_differences, is_last))
+        reports.put(Report(n_scripts, n_sleeping, *counted, tuple(differences), n_differences, is_last))
         arena.steps.clear()
         arena.skipped.clear()
         differences.clear()
-        arena.slept = n_scripts = n_differences = 0
+        arena.slept = n_scripts = n_sleeping = n_differences = 0
 
     for number in range(first, last, stride):
-        found = arena.run_seed(f"{seed}:{number}")
+        sleeping = number % SLEEPING_EVERY == 0
+        found = arena.run_seed(f"{seed}:{number}", sleeping=sleeping)
         n_scripts += 1
+        n_sleeping += sleeping
         if found is not None:
             n_differences += 1
             if n_shown < MOST_SHOWN:
@@ -72,7 +78,7 @@ class Totals:
     def __init__(self, n: int) -> None:
         self.n = n
         self.begun = time.monotonic()
-        self.n_scripts = self.n_differences = self.slept = 0
+        self.n_scripts = self.n_sleeping = self.n_differences = self.slept = 0
         self.steps: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.is_screen = sys.stdout.isatty()
@@ -80,6 +86,7 @@ class Totals:
 
     def add(self, report: Report) -> None:
         self.n_scripts += report.n_scripts
+        self.n_sleeping += report.n_sleeping
         self.n_differences += report.n_differences
         self.slept += report.slept
         self.steps += report.steps
@@ -106,6 +113,7 @@ class Totals:
         lines = [
             "",
             f"{self.n_scripts:,} scripts in {seconds:,.0f} s, {self.n_scripts / max(1e-9, seconds):,.0f} a second",
+            f"{self.n_sleeping:,} of them on a Kernel and on a blocking Manager, too",
             f"{sum(self.steps.values()):,} operations, drains included; {self.slept:,} calls slept",
             *(f"    {name:<16}{count:>12,}" for name, count in self.steps.most_common()),
             "left out (differential/incomparable.py says why):",

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from differential import kernel
-from differential.worlds import MANAGER_WORLDS, KernelWorld, World
+from differential.kernelworld import KernelWorld
+from differential.managerworlds import MANAGER_WORLDS
+from differential.worlds import World
 
 Script = Callable[[World], Any]
 

@@ -17,6 +17,10 @@ SYS_FUTEX: Final = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221,
     platform.machine()
 )
 
+SYS_SET_ROBUST_LIST: Final = {"x86_64": 273, "aarch64": 99, "riscv64": 99, "ppc64le": 300, "s390x": 304}.get(
+    platform.machine()
+)
+
 # The newer calls have the same number everywhere.
 SYS_FUTEX_WAITV: Final = 449
 SYS_FUTEX_WAIT: Final = 455
@@ -189,6 +193,12 @@ def wait_requeue_pi(
 def cmp_requeue_pi(uaddr: int, uaddr2: int, val: int, n_requeue: int, *, private: bool = True) -> int:
     """FUTEX_CMP_REQUEUE_PI: woken plus requeued, -EAGAIN if the word differs."""
     return futex(uaddr, CMP_REQUEUE_PI | (PRIVATE if private else 0), 1, n_requeue, uaddr2, val)
+
+
+def set_robust_list(head: int, length: int) -> int:
+    """set_robust_list(2) of the calling thread."""
+    result = _syscall(SYS_SET_ROBUST_LIST, head, length, 0, 0, 0, 0)
+    return int(result) if result >= 0 else -ctypes.get_errno()
 
 
 def asleep(tid: int, uaddr: int) -> bool:

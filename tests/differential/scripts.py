@@ -1,144 +1,39 @@
-"""Scripts of futex operations by several threads: what a step can be, and a generator of them.
-
-A word is a number, from 0; so is a thread. What a step compares a word with is said by how far off it is
-(`differs`, 0: what the word holds now), and owners are named by thread, so that one script means the same everywhere.
-"""
+"""A generator of scripts of futex operations by several threads."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from differential.kernel import OWNER_DIED, WAITERS
+from differential.steps import (
+    MAX_STEPS,
+    MAX_THREADS,
+    MAX_WORDS,
+    CmpRequeue,
+    CmpRequeuePI,
+    Die,
+    LockPI,
+    Requeue,
+    Restart,
+    RobustExit,
+    Schedule,
+    Signal,
+    Store,
+    TrylockPI,
+    UnlockPI,
+    Wait,
+    WaitRequeuePI,
+    Waitv,
+    Wake,
+    WakeOp,
+)
 from differential.worlds import ALL, ANY, NOBODY_TID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-MAX_THREADS: Final = 8
-MAX_STEPS: Final = 40
-MAX_WORDS: Final = 4
-
-
-class Wait(NamedTuple):
-    thread: int
-    word: int
-    differs: int
-    bitset: int
-    private: bool
-    late: bool  # with a deadline that is over
-
-
-class Waitv(NamedTuple):
-    thread: int
-    items: tuple[tuple[int, int, bool], ...]  # word, differs, private
-    late: bool
-
-
-class Wake(NamedTuple):
-    word: int
-    n: int
-    bitset: int
-    private: bool
-
-
-class Requeue(NamedTuple):
-    word: int
-    word2: int
-    n_wake: int
-    n_requeue: int
-    private: bool
-
-
-class CmpRequeue(NamedTuple):
-    word: int
-    word2: int
-    differs: int
-    n_wake: int
-    n_requeue: int
-    private: bool
-
-
-class WakeOp(NamedTuple):
-    word: int
-    word2: int
-    op: int
-    n_wake: int
-    n_wake2: int
-    private: bool
-
-
-class LockPI(NamedTuple):
-    thread: int
-    word: int
-    private: bool
-    late: bool
-
-
-class TrylockPI(NamedTuple):
-    thread: int
-    word: int
-    private: bool
-
-
-class UnlockPI(NamedTuple):
-    thread: int
-    word: int
-    private: bool
-
-
-class WaitRequeuePI(NamedTuple):
-    thread: int
-    word: int
-    word2: int
-    differs: int
-    private: bool
-    late: bool
-
-
-class CmpRequeuePI(NamedTuple):
-    word: int
-    word2: int
-    differs: int
-    n_requeue: int
-    private: bool
-
-
-class Store(NamedTuple):
-    word: int
-    value: int
-    owner: int | None = None  # the thread whose id is added
-
-
-class Signal(NamedTuple):
-    """Interrupt a thread that sleeps, by a signal with a handler and without SA_RESTART."""
-
-    thread: int
-
-
-class Die(NamedTuple):
-    """End an idle thread, whatever it holds. The next step of its number is by a new one."""
-
-    thread: int
-
-
-Step = (
-    Wait
-    | Waitv
-    | Wake
-    | Requeue
-    | CmpRequeue
-    | WakeOp
-    | LockPI
-    | TrylockPI
-    | UnlockPI
-    | WaitRequeuePI
-    | CmpRequeuePI
-    | Store
-    | Signal
-    | Die
-)
-BY_IDLE_THREAD: Final = (Wait, Waitv, LockPI, TrylockPI, UnlockPI, WaitRequeuePI, Die)
+    from differential.steps import Ending, Step
 
 
 class View(Protocol):
@@ -154,8 +49,26 @@ class View(Protocol):
         """The thread whose id a word holds."""
 
 
-PLAIN: Final = {"wait": 8, "wake": 5, "requeue": 3, "cmp_requeue": 3, "wake_op": 3, "store": 1, "signal": 1}
-LOCKS: Final = {"lock_pi": 8, "unlock_pi": 8, "trylock_pi": 2, "signal": 1.5, "die": 1, "store_owner": 0.5}
+PLAIN: Final = {
+    "wait": 8,
+    "wake": 5,
+    "requeue": 3,
+    "cmp_requeue": 3,
+    "wake_op": 3,
+    "store": 1,
+    "signal": 1,
+    "restart": 1,
+}
+LOCKS: Final = {
+    "lock_pi": 8,
+    "unlock_pi": 8,
+    "trylock_pi": 2,
+    "signal": 1,
+    "restart": 1,
+    "die": 1,
+    "robust_exit": 0.5,
+    "store_owner": 0.5,
+}
 CONDITIONS: Final = {
     **LOCKS,
     "lock_pi": 3,
@@ -163,16 +76,36 @@ CONDITIONS: Final = {
     "cmp_requeue_pi": 5,
     "store": 0.5,
     "signal": 1,
+    "restart": 0.5,
+}
+ROBUST: Final = {
+    "wait": 8,
+    "take": 5,
+    "robust_exit": 4,
+    "lock_pi": 3,
+    "wake": 1,
+    "requeue": 1,
+    "waitv": 1,
+    "unlock_pi": 1,
+    "store": 0.5,
+    "restart": 0.5,
 }
 FLAVOURS: Final = (
     ("plain", 2, PLAIN),
     ("vectors", 2, {**PLAIN, "wait": 4, "waitv": 6}),
     ("locks", 2, LOCKS),
     ("conditions", 3, CONDITIONS),
-    ("mixed", 3, {**{kind: weight / 2 for kind, weight in PLAIN.items()}, "waitv": 1, **CONDITIONS}),
+    ("robust", 2, ROBUST),
+    (
+        "mixed",
+        3,
+        {**{kind: weight / 2 for kind, weight in PLAIN.items()}, "waitv": 1, "take": 0.5, **CONDITIONS},
+    ),
 )
 BITSETS: Final = (1, 2, 3, 6, 0x8000_0000, ANY)
 VALUES: Final = (0, 0, 0, NOBODY_TID, WAITERS, OWNER_DIED, WAITERS | OWNER_DIED, NOBODY_TID | WAITERS)
+PRIORITIES: Final = (1, 1, 2, 3, 50)
+ENDINGS: Final[dict[Ending, float]] = {"head": 12, "circle": 1, "misaligned": 1, "unmapped": 1, "apart": 1}
 ARGUMENTS: Final = (0, 1, 2, 31, 0x7FF, 0x800, 0xFFF)
 
 
@@ -192,9 +125,16 @@ class Generator:
         self.n_steps = rng.randint(5, MAX_STEPS)
         names = range(len(FLAVOURS))
         self.flavour, _, weights = FLAVOURS[rng.choices(names, [weight for _, weight, _ in FLAVOURS])[0]]
+        self.has_priorities = self.some(0.25)
+        if self.has_priorities:
+            weights = {**weights, "schedule": 1}
         self.kinds = tuple(weights)
         self.weights = tuple(weights.values())
-        self.privacy: Sequence[bool] = rng.choice(((True,), (False,), (True, True, True, False)))
+        # Who gives robust words up wakes those who wait as shared.
+        mixed = (False, False, False, True) if self.flavour == "robust" else (True, True, True, False)
+        self.privacy: Sequence[bool] = rng.choice(
+            ((False,), mixed) if self.flavour == "robust" else ((True,), (False,), mixed)
+        )
         # In the purer flavours the upper half of the words are locks.
         first_lock = {"locks": 0, "conditions": self.n_words // 2}.get(self.flavour)
         every = range(self.n_words)
@@ -203,6 +143,10 @@ class Generator:
 
     def steps(self, view: View) -> Iterator[Step]:
         """Yield the steps; each is carried out before the next is asked for."""
+        if self.has_priorities:
+            for thread in range(self.n_threads):
+                if self.some(0.5):
+                    yield Schedule(thread, self.rng.choice(PRIORITIES))
         for _ in range(self.n_steps):
             kind = self.rng.choices(self.kinds, self.weights)[0]
             make: Callable[[View], Step | None] = getattr(self, f"make_{kind}")
@@ -333,3 +277,32 @@ class Generator:
     def make_die(self, view: View) -> Step | None:
         thread = self.a_thread(view)
         return None if thread is None else Die(thread)
+
+    def make_restart(self, view: View) -> Step | None:
+        asleep = view.asleep()
+        return Restart(self.rng.choice(asleep)) if asleep else None
+
+    def make_schedule(self, view: View) -> Step | None:
+        thread = self.a_thread(view)
+        return None if thread is None else Schedule(thread, self.rng.choice((0, *PRIORITIES)))
+
+    def make_take(self, view: View) -> Step | None:
+        """A thread has a robust word as C libraries take it, perhaps with the bit that says that others wait."""
+        if (thread := self.a_thread(view)) is None:
+            return None
+        return Store(self.rng.choice(self.plain), WAITERS if self.some(0.7) else 0, thread)
+
+    def make_robust_exit(self, view: View) -> Step | None:
+        every = range(self.n_words)
+        owners = [owner for word in every if (owner := view.owner(word)) in view.idle()]
+        thread = self.rng.choice(owners) if owners and self.some(0.8) else self.a_thread(view)
+        if thread is None:
+            return None
+        words = self.rng.sample(every, self.rng.randint(0, self.n_words))
+        pending = self.rng.choice(every) if self.some(0.4) else None
+        return RobustExit(
+            thread,
+            tuple((word, self.some(0.3)) for word in words),
+            None if pending is None else (pending, self.some(0.2)),
+            self.rng.choices(tuple(ENDINGS), tuple(ENDINGS.values()))[0],
+        )

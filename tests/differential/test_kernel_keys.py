@@ -6,7 +6,8 @@ import os
 
 import pytest
 from differential import kernel
-from differential.worlds import ALL, Agent, answer, until
+from differential.agents import Agent, until
+from differential.worlds import ALL, answer
 
 import pyfutex
 

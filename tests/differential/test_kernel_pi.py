@@ -2,7 +2,7 @@
 
 A sleeping Manager uses the threads' real ids, prepared Waiters made-up ones; `World.owner` gives names to both.
 
-Threads of different priority are left out: the kernel queues them by priority, a Manager first come, first served.
+Threads of different priority are left out: generated scripts have them.
 """
 
 from errno import EAGAIN, EDEADLK, EINVAL, EPERM, ESRCH, ETIMEDOUT
@@ -275,3 +275,17 @@ def test_wake_keeps_what_it_did_before_it_met_a_pi_waiter(agree):
         0,
         0,
     )
+
+
+@pytest.mark.parametrize("flags", [OWNER_DIED, OWNER_DIED | WAITERS])
+def test_who_is_known_as_the_owner_locks_a_word_that_says_died(agree, flags):
+    """A try would repair the word and fail; a lock that tries first must not."""
+
+    def script(w):
+        answers = [w.lock_pi("a", LOCK), w.lock_pi("b", LOCK)]
+        w.store(LOCK, flags)
+        answers += [w.lock_pi("a", LOCK), w.load(LOCK)]
+        w.store_owner(LOCK, "a", WAITERS)
+        return [*answers, w.unlock_pi("a", LOCK), w.ended()]
+
+    assert agree(script) == [0, BLOCKED, 0, flags, 0, {"b": 0}]

@@ -12,7 +12,9 @@ from errno import EAGAIN, EFAULT, EINVAL, ETIMEDOUT
 
 import pytest
 from differential import kernel
-from differential.worlds import ALL, ANY, BLOCKED, KernelWorld, PreparedWorld
+from differential.kernelworld import KernelWorld
+from differential.managerworlds import PreparedWorld
+from differential.worlds import ALL, ANY, BLOCKED
 
 WORD = 64
 OTHER = 128

@@ -8,7 +8,9 @@ from errno import EAGAIN, EINVAL, ENOSYS
 
 import pytest
 from differential import kernel
-from differential.worlds import ALL, KernelWorld, PreparedWorld
+from differential.kernelworld import KernelWorld
+from differential.managerworlds import PreparedWorld
+from differential.worlds import ALL
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 

@@ -55,6 +55,14 @@ def test_row_waitv_each_entry_is_a_waiter_and_the_last_woken_is_told(process, fl
     assert process.main.result(0) == 2
 
 
+def test_row_waitv_entries_stand_by_the_priority_of_their_thread(process, flags):
+    normal, urgent = process.thread(), process.thread(priority=5)
+    assert process.wait(normal) is None
+    assert vectored(process, (0, B, flags), (0, A, flags), task=urgent) is None
+    assert process.wake() == 1
+    assert results([normal, urgent]) == [None, 1]
+
+
 def test_row_waitv_of_private_and_shared_words():
     """[L V6]"""
     process = Process("private")

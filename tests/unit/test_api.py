@@ -64,7 +64,7 @@ SIGNATURES = {
     "Manager.futex": "mem, addr, size=4",
     "Manager.wait_prepare": "w, mem, addr, val, *, bitset, priority=0, private=None, size=4",
     "Manager.waitv": "items, timeout=None, *, deadline=None, clock",
-    "Manager.waitv_prepare": "w, items",
+    "Manager.waitv_prepare": "w, items, *, priority=0",
     "Manager.lock_pi_prepare": "w, mem, addr, *, tid, priority=0, private=None",
     "Manager.wait_complete": "w",
     "Manager.fork": "",

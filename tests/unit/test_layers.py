@@ -46,6 +46,7 @@ LAYERS = (
     "pyfutex._core.waitv",
     "pyfutex._core.engine pyfutex._core.requeuepi pyfutex._core.wakev",
     "pyfutex._core.pi pyfutex._core.inspect",
+    "pyfutex._core.pilending",
     "pyfutex._core.bucketlocks",
     "pyfutex._core.family",
     "pyfutex._core.table",

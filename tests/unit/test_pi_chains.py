@@ -144,6 +144,32 @@ def test_priority_is_lent_along_the_chain_and_taken_back(manager, words, lock):
     assert order(manager, words, C) == [8, 2]
 
 
+@pytest.fixture
+def circle(manager, words, lock):
+    """9 has C and may not wait for B: 2, whose it is, waits for A, before 3; its owner 1 waits for C."""
+    for tid, addr in ((1, A), (2, B), (9, C), (2, A), (3, A), (1, C), (4, C)):
+        lock(tid, addr)
+    assert order(manager, words, A) == [2, 3]
+
+
+@pytest.mark.parametrize(("priority", "expected"), [(0, [2, 3]), (5, [3, 2])])
+def test_priority_lent_in_vain_costs_a_place(manager, words, circle, priority, expected):
+    """The kernel lends before it sees the circle, and takes back what it lent; not so beyond."""
+    assert manager.lock_pi_prepare(Waiter(), words, B, tid=9, priority=priority) == -errno.EDEADLK
+    assert order(manager, words, A) == expected
+    assert order(manager, words, C) == [1, 4]
+
+
+@pytest.mark.parametrize(("priority", "expected"), [(0, [2, 3]), (5, [3, 2])])
+def test_priority_lent_in_vain_by_a_requeue(manager, words, circle, priority, expected):
+    w = Waiter()
+    assert manager.wait_requeue_pi_prepare(w, words, 16, B, 0, tid=9, priority=priority) is None
+    with oserror(errno.EDEADLK):
+        manager.cmp_requeue_pi(words, 16, B, 0)
+    assert order(manager, words, A) == expected
+    assert w.cancel()
+
+
 def test_priority_falls_to_that_of_the_next_waiter(manager, words, lock):
     lock(1, A)
     lock(9, C)

@@ -117,6 +117,17 @@ def test_a_python_target_has_priorities(manager, line_up):
     assert [number for _, number in order(manager, target, 64)] == [1, 0, 2]
 
 
+def test_each_word_of_a_vector_has_the_priority(manager, memory, line_up):
+    normal, _ = line_up(0, 0, 0)
+    line_up(64, 0, 9)
+    vector = Waiter(tag="vector")
+    assert manager.waitv_prepare(vector, [(memory, 0, 0), (memory, 64, 0)], priority=5) is None
+    assert [info.waiter.tag for info in manager.waiters(memory, 64)] == [(64, 1), "vector", (64, 0)]
+    assert manager.wake(memory, 0) == 1
+    assert (vector.result, normal.woken) == (0, False)
+    assert [info.waiter.tag for info in manager.waiters(memory, 64)] == [(64, 1), (64, 0)]
+
+
 def test_priority_does_not_pass_the_ticket_of_a_cmp_requeue(manager):
     """Who comes after a cmp_requeue on a Python target took its place in the queue is not moved, whatever its rank."""
     late = Waiter(tag="late")
@@ -142,6 +153,8 @@ def test_other_priorities_are_a_value_error(manager, memory, priority):
     w = Waiter()
     with pytest.raises(ValueError, match="priority"):
         manager.wait_prepare(w, memory, 0, 0, priority=priority)
+    with pytest.raises(ValueError, match="priority"):
+        manager.waitv_prepare(w, [(memory, 0, 0)], priority=priority)
     assert len(manager) == 0
     assert manager.wait_prepare(w, memory, 0, 0) is None
 

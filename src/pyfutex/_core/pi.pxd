@@ -122,7 +122,3 @@ cdef Status acquire_locked(uint32_t tid, const Waiter *top, const Word *word, Ow
 # priority. OK, DEADLOCK, MISFIT or OWNER_CHANGED.
 cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *key, uint32_t owner,
                          Owner asked) noexcept nogil
-
-# Requires: the PI lock; detached, no bucket lock held; w is blocked. The waiters of its word changed: lend their priority
-# along the chain of owners.
-cdef void lend_priority(CManager *m, Waiter *w) noexcept nogil

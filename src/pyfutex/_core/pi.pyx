@@ -20,12 +20,14 @@ from pyfutex._core.bucket cimport (
 from pyfutex._core.bucketlocks cimport lock_queued
 from pyfutex._core.family cimport is_stale, manager_renew, table_of
 from pyfutex._core.key cimport key_hash, LOG2_SIZE_U32
+from pyfutex._core.pilending cimport lend_in_vain, lend_priority, lend_to
 from pyfutex._core.pistate cimport (
     PIDirectory,
     PIState,
     PIWait,
     chain_leads_to,
-    LONGEST_CHAIN,
+    heir_of,
+    known_owner,
     priority_lent,
     state_add,
     state_free,
@@ -34,7 +36,6 @@ from pyfutex._core.pistate cimport (
     state_of,
     state_remove,
     state_set_owner,
-    wait_blocked,
     wait_of,
 )
 from pyfutex._core.status cimport (
@@ -87,18 +88,6 @@ cdef Waiter *top_of(Waiter **link) noexcept nogil:
     return NULL if link[0] == NULL else first_waiter(link[0])
 
 
-cdef Waiter *heir_of(Waiter **link) noexcept nogil:
-    """The first who is blocked on the word of a key, whoever else is queued there."""
-    cdef Waiter *w = link[0]
-    if w == NULL:
-        return NULL
-    while state_of(w) == NULL:
-        w = w.next
-        if w == link[0]:
-            return NULL
-    return w
-
-
 cdef void describe(const Waiter *top, TopWaiter *description) noexcept nogil:
     # Requires: the bucket lock.
     cdef PIState *state = state_of(top)
@@ -140,39 +129,6 @@ cdef void unblock_locked(PIDirectory *d, Waiter **link, PIWait *wait) noexcept n
         state_free(d, state)
         return
     state.top_priority = heir_of(link).priority
-
-
-cdef void lend_priority(CManager *m, Waiter *w) noexcept nogil:
-    lend_to(m.family.pi, wait_of(w).state.owner)
-
-
-cdef void lend_to(PIDirectory *d, uint32_t owner) noexcept nogil:
-    cdef PIWait *wait
-    cdef Waiter *w
-    cdef Waiter **link
-    cdef Bucket *b
-    cdef uint8_t priority
-    cdef int _step
-    for _step in range(LONGEST_CHAIN):
-        wait = wait_blocked(d, owner)
-        if wait == NULL:
-            return
-        w = wait.waiter
-        priority = priority_lent(d, wait.tid)
-        if wait.priority > priority:
-            priority = wait.priority
-        if w.priority == priority:
-            return
-        # A blocked waiter leaves with the PI lock held alone, so it is still there.
-        if lock_queued(w, DETACHED, &b) != OK:
-            return
-        bucket_unlink(bucket_find(b, &w.key), w)
-        w.priority = priority
-        link = bucket_find(b, &w.key)
-        bucket_append(b, link, w, w.location)
-        wait.state.top_priority = heir_of(link).priority
-        owner = wait.state.owner
-        bucket_unlock(b, 0)
 
 
 # --- acquiring ------------------------------------------------------------------------------------------------------
@@ -254,6 +210,7 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, const Word *w
         if owner == 0 and (status == WAITING or status == BUSY) and state_of(top).owner == wait_of(w).tid:
             status = again_locked(top, word, is_try)
         if status == WAITING and has_directory:
+            owner = known_owner(top, owner)
             status = block_locked(m, w, top, key, owner, asked)
             if status == OK:
                 is_new = bucket_append(b, link, w, make_location(hash, t.number))
@@ -277,6 +234,8 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, const Word *w
             table_added(t, hash, chain, mode)
         if status == WAITING and w.priority:
             lend_priority(m, w)
+        elif status == DEADLOCK and has_directory:
+            lend_in_vain(m.family.pi, owner, wait_of(w))
         break
     if has_directory:
         directory_unlock(m)
@@ -307,6 +266,7 @@ cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t own
         status = CONTENDED
     else:
         link = bucket_find(b, key)
+        owner = known_owner(top_of(link), owner)
         status = block_locked(m, w, top_of(link), key, owner, asked)
         if status == OK:
             is_new = bucket_append(b, link, w, make_location(hash, t.number))
@@ -317,6 +277,8 @@ cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t own
             table_added(t, hash, chain, mode)
         if status == WAITING and w.priority:
             lend_priority(m, w)
+        elif status == DEADLOCK:
+            lend_in_vain(m.family.pi, owner, wait_of(w))
     directory_unlock(m)
     return status
 

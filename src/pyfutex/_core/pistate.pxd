@@ -75,6 +75,24 @@ cdef inline PIState *state_of(const Waiter *w) noexcept nogil:
     return (<PIWait *> w.part).state if w != NULL and w.kind >= PI else NULL
 
 
+cdef inline uint32_t known_owner(const Waiter *top, uint32_t owner) noexcept nogil:
+    # Whom the waiters of a word know as its owner; with nobody blocked there, `owner`, whom the word names.
+    cdef PIState *state = state_of(top)
+    return owner if state == NULL else state.owner
+
+
+cdef inline Waiter *heir_of(Waiter **link) noexcept nogil:
+    """The first who is blocked on the word of a key, whoever else is queued there."""
+    cdef Waiter *w = link[0]
+    if w == NULL:
+        return NULL
+    while state_of(w) == NULL:
+        w = w.next
+        if w == link[0]:
+            return NULL
+    return w
+
+
 # A state for `key`, owned by `owner`, that nobody waits for yet. Requires: directory.free is not NULL.
 cdef PIState *state_new(PIDirectory *d, void *manager, const Key *key, uint32_t owner) noexcept nogil
 cdef void state_free(PIDirectory *d, PIState *state) noexcept nogil

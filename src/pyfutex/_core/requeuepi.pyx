@@ -15,9 +15,10 @@ from pyfutex._core.bucket cimport (
 from pyfutex._core.bucketlocks cimport lock_two, unlock_two
 from pyfutex._core.family cimport is_stale, manager_renew, table_of
 from pyfutex._core.key cimport key_equal, key_hash
-from pyfutex._core.pi cimport acquire_locked, block_locked, directory_lock, directory_unlock, lend_priority
-from pyfutex._core.pistate cimport wait_of
-from pyfutex._core.status cimport CONTENDED, DETACHED, MISFIT, NO_MEMORY, OK, OWNER_CHANGED, WAITING
+from pyfutex._core.pi cimport acquire_locked, block_locked, directory_lock, directory_unlock
+from pyfutex._core.pilending cimport lend_in_vain, lend_priority
+from pyfutex._core.pistate cimport known_owner, wait_of
+from pyfutex._core.status cimport CONTENDED, DEADLOCK, DETACHED, MISFIT, NO_MEMORY, OK, OWNER_CHANGED, WAITING
 from pyfutex._core.table cimport Table, table_added, table_lock
 from pyfutex._core.waiter cimport make_location, PLACEHOLDER, REQUEUE_PI
 from pyfutex._core.word cimport word_compare
@@ -92,6 +93,7 @@ cdef Status engine_requeue_pi(CManager *m, const Key *key, const Key *key2, cons
     cdef Waiter **link
     cdef Waiter **link2
     cdef Waiter *w
+    cdef Waiter *top2
     cdef Waiter *last = NULL
     cdef Owner asked = lock.asked
     cdef bint is_new = False
@@ -144,8 +146,9 @@ cdef Status engine_requeue_pi(CManager *m, const Key *key, const Key *key2, cons
             status = MISFIT
             break
         link2 = bucket_find(b2, key2)
-        status = block_locked(m, w, NULL if link2[0] == NULL else first_waiter(link2[0]), key2, owner,
-                              asked)
+        top2 = NULL if link2[0] == NULL else first_waiter(link2[0])
+        owner = known_owner(top2, owner)
+        status = block_locked(m, w, top2, key2, owner, asked)
         if status != OK:
             break
         wait_of(w).was_requeued = 1
@@ -165,5 +168,7 @@ cdef Status engine_requeue_pi(CManager *m, const Key *key, const Key *key2, cons
     # Those who were moved last have the lowest priority, so the first of them speaks for all.
     if last != NULL:
         lend_priority(m, last)
+    if status == DEADLOCK:
+        lend_in_vain(m.family.pi, owner, wait_of(w))
     directory_unlock(m)
     return status

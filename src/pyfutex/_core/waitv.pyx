@@ -35,7 +35,7 @@ cdef Status vector_queue(CManager *m, Vector *v, const Key *key, const Word *wor
                          Mode mode) noexcept nogil:
     cdef Waiter *entry = &v.entries[v.n_queued]
     cdef Status status
-    waiter_init(entry, PLAIN, ENTRY, <uint32_t> 0xFFFFFFFF, 0)
+    waiter_init(entry, PLAIN, ENTRY, <uint32_t> 0xFFFFFFFF, v.whole.priority)
     store_relaxed_u32(&entry.phase, NOT_TAKEN)
     entry.part = v
     status = engine_prepare(m, entry, key, word, expected, mode)

@@ -197,7 +197,8 @@ cdef object wait_vector(Task task, const Place *places, const uint32_t *values, 
     has_passed = deadline_has_passed(task, call)
     task_may_block(task)
     task_blocks(task, call)
-    status = queue_items(task.manager, task.m, task.waiter, items, n, [task.mem] * n, addrs)
+    status = queue_items(task.manager, task.m, task.waiter, items, n, [task.mem] * n, addrs,
+                         <uint8_t> task.level)
     return queued(task, has_passed) if status == OK else failed(status)
 
 

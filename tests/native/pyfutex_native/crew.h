@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define MEMBER_SIGNAL SIGUSR2
+#define RESTART_SIGNAL SIGUSR1
 #define N_ARGUMENTS 6
 
 typedef struct {
@@ -42,6 +43,8 @@ static inline void member_once(void)
     memset(&action, 0, sizeof action);
     action.sa_handler = do_nothing; /* without SA_RESTART */
     sigaction(MEMBER_SIGNAL, &action, NULL);
+    action.sa_flags = SA_RESTART;
+    sigaction(RESTART_SIGNAL, &action, NULL);
 }
 
 static inline long member_call(long number, const long *a)
@@ -111,31 +114,55 @@ static inline void member_end(member *m)
     m->tid = 0;
 }
 
-static inline void member_interrupt(member *m) { syscall(SYS_tgkill, getpid(), m->tid, MEMBER_SIGNAL); }
+static inline void member_interrupt(member *m, int restarts)
+{
+    syscall(SYS_tgkill, getpid(), m->tid, restarts ? RESTART_SIGNAL : MEMBER_SIGNAL);
+}
 
 static inline int is_done(const member *m) { return __atomic_load_n(&m->done, __ATOMIC_ACQUIRE) == m->given; }
 
-/* The kernel prints a call only for a thread that is off its processor and not runnable. */
-static inline int is_in_call(const member *m)
+/* The kernel prints a call only for a thread that is off its processor and not runnable. `first`: its first argument, or
+   NULL for any. */
+static inline int is_in_call(int syscall_file, long number, const long *first)
 {
     char text[128], *rest;
-    ssize_t n = pread(m->syscall_file, text, sizeof text - 1, 0);
+    ssize_t n = pread(syscall_file, text, sizeof text - 1, 0);
     if (n <= 0)
         return 0;
     text[n] = 0;
-    return strtol(text, &rest, 10) == m->number && rest != text
-        && strtoul(rest, NULL, 16) == (unsigned long)m->arguments[0];
+    return strtol(text, &rest, 10) == number && rest != text
+        && (first == NULL || strtoul(rest, NULL, 16) == (unsigned long)*first);
 }
 
-static inline int is_asleep_interruptibly(const member *m)
+/* Whether the thread is inside a call; its first argument. */
+static inline int first_argument(int syscall_file, unsigned long *value)
+{
+    char text[128], *rest;
+    ssize_t n = pread(syscall_file, text, sizeof text - 1, 0);
+    if (n <= 0)
+        return 0;
+    text[n] = 0;
+    if (strtol(text, &rest, 10) < 0 || rest == text)
+        return 0;
+    *value = strtoul(rest, NULL, 16);
+    return 1;
+}
+
+static inline int is_asleep_interruptibly(int stat_file)
 {
     char text[256], *end;
-    ssize_t n = pread(m->stat_file, text, sizeof text - 1, 0);
+    ssize_t n = pread(stat_file, text, sizeof text - 1, 0);
     if (n <= 0)
         return 0;
     text[n] = 0;
     end = strrchr(text, ')');
     return end != NULL && end[1] == ' ' && end[2] == 'S';
+}
+
+static inline int sleeps_in_call(int syscall_file, int stat_file, long number, const long *first)
+{
+    return is_in_call(syscall_file, number, first) && is_asleep_interruptibly(stat_file)
+        && is_in_call(syscall_file, number, first);
 }
 
 /* Wait until the job is over or its thread sleeps in its call: 1 if it is over, 0 if it sleeps. */
@@ -145,7 +172,7 @@ static inline int member_settle(const member *m)
     for (unsigned looks = 0;; looks++) {
         if (is_done(m))
             return 1;
-        if (is_in_call(m) && is_asleep_interruptibly(m) && is_in_call(m))
+        if (sleeps_in_call(m->syscall_file, m->stat_file, m->number, &m->arguments[0]))
             return is_done(m);
         if (looks < 100)
             sched_yield();

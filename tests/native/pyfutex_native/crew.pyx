@@ -1,5 +1,9 @@
 """Threads that make system calls as they are told, watched until each is done or sleeps in its call."""
 
+from libc.errno cimport errno
+from posix.unistd cimport close
+
+
 cdef extern from "crew.h" nogil:
     ctypedef struct member:
         int tid
@@ -11,8 +15,11 @@ cdef extern from "crew.h" nogil:
     int member_start(member *m)
     void member_begin(member *m)
     void member_end(member *m)
-    void member_interrupt(member *m)
+    void member_interrupt(member *m, bint restarts)
     int member_settle(const member *m)
+    int open_task_file(int tid, const char *name)
+    int sleeps_in_call(int syscall_file, int stat_file, long number, const long *first)
+    int first_argument(int syscall_file, unsigned long *value)
     long member_call(long number, const long *arguments)
 
 
@@ -93,9 +100,9 @@ cdef class Crew:
         """Whether a thread slept when it was looked at last."""
         return self.blocked[i]
 
-    def interrupt(self, int i):
-        """Send a sleeping thread a signal whose handler does nothing, and for which no call is restarted by SA_RESTART."""
-        member_interrupt(self.there(i))
+    def interrupt(self, int i, *, bint restarts=False):
+        """Send a sleeping thread a signal whose handler does nothing; `restarts`: it has SA_RESTART."""
+        member_interrupt(self.there(i), restarts)
 
     def end(self, int i):
         """Let an idle thread end; the next job of this number is for a new one."""
@@ -110,3 +117,34 @@ cdef class Crew:
         for i in range(N_MEMBERS):
             if not self.blocked[i]:
                 self.end(i)
+
+
+cdef class Watch:
+    """A thread of this process, by its id, watched from outside."""
+
+    cdef int syscall_file, stat_file
+
+    def __cinit__(self, int tid):
+        self.syscall_file = open_task_file(tid, "syscall")
+        self.stat_file = open_task_file(tid, "stat")
+        if self.syscall_file < 0 or self.stat_file < 0:
+            raise OSError(errno, "no thread, or no /proc")
+
+    def __dealloc__(self):
+        if self.syscall_file > 0:
+            close(self.syscall_file)
+        if self.stat_file > 0:
+            close(self.stat_file)
+
+    def sleeps_in(self, long number, first=None):
+        """Whether it sleeps in the system call of this number, whose first argument is `first` if that is given."""
+        cdef long argument
+        if first is None:
+            return bool(sleeps_in_call(self.syscall_file, self.stat_file, number, NULL))
+        argument = <long> <unsigned long> first
+        return bool(sleeps_in_call(self.syscall_file, self.stat_file, number, &argument))
+
+    def first_argument(self):
+        """The first argument of the system call in which it sleeps; None: it runs."""
+        cdef unsigned long value
+        return value if first_argument(self.syscall_file, &value) else None
