@@ -121,5 +121,6 @@ calls = st.one_of(
     call("fill", near, fillings),
     # A ring of so many nodes from a spot on, each followed by the word of an owner; then it is the robust list.
     call("ring", spots, st.integers(0, 6), st.sampled_from([0, 8, 8, 4, 1, -8, 2**63]), plain_words, st.booleans()),
+    call("ring", laid_at, st.integers(1, 3), st.just(8), st.just(0), st.just(True)),
     call("unmap", spots),
 )  # fmt: skip
