@@ -6,6 +6,7 @@ depends on the host: with the same seed, a run is the same, instruction by instr
 
 import random
 import signal
+import sys
 from collections.abc import Callable, Sequence
 
 from unicorn import x86_const as x86
@@ -42,6 +43,10 @@ class Deadlock(Exception):
     """Every thread waits for another; the message says what for."""
 
 
+class OutOfInstructions(Exception):
+    """The guest has carried out as many instructions as it may."""
+
+
 class Machine:
     """One guest process.
 
@@ -57,6 +62,9 @@ class Machine:
         Called with a descriptor, 1 or 2, and the bytes that the guest writes to it.
     ledger : FutexLedger, optional
         Counts and traces futex calls.
+    max_instructions : int, optional
+        After so many, `step` and `run` end with OutOfInstructions. A slice that a system call or a fault cuts short counts
+        whole, and so does each time to which a clock jumps as one. None: there is no limit.
 
     Attributes
     ----------
@@ -75,6 +83,7 @@ class Machine:
         seed: int = 0,
         output: Callable[[int, bytes], None],
         ledger: FutexLedger | None = None,
+        max_instructions: int | None = None,
     ) -> None:
         self.rng = random.Random(seed)
         self.output = output
@@ -90,6 +99,7 @@ class Machine:
         self.killed_by: SignalInfo | None = None
         self.interval_timer: Alarm | None = None
         self.n_slices = 0
+        self._left = sys.maxsize if max_instructions is None else max_instructions
         self._next_tid = PID
         self._ready: list[Thread] = []
         self._alarms: dict[Thread, Alarm] = {}
@@ -142,6 +152,8 @@ class Machine:
         ------
         Deadlock
             Every thread waits, none of them for a time.
+        OutOfInstructions
+            `max_instructions` were carried out.
         """
         while self.exit_status is None:
             self.step()
@@ -150,6 +162,7 @@ class Machine:
     def step(self) -> None:
         """Run one slice of one thread; with all of them asleep, go to where the first wakes."""
         while not self._ready:
+            self._spend(1)
             if not self.clock.jump():
                 raise Deadlock(self.describe_waits())
             if self.exit_status is not None:
@@ -158,7 +171,7 @@ class Machine:
         slice_from = _LONG_SLICE if self.rng.randrange(_SHORT_IN) else _SHORT_SLICE
         self._enter(thread)
         if self.exit_status is None:
-            self._run_slice(thread, self.rng.randrange(*slice_from))
+            self._run_slice(thread, self._spend(self.rng.randrange(*slice_from)))
 
     def block(self, thread: Thread, wait: Wait) -> None:
         """Take a thread off the processor until `wake`, or until what it waits for gives up."""
@@ -206,6 +219,14 @@ class Machine:
             for info in self.manager.waiters()
         ]
         return "\n".join(lines)
+
+    def _spend(self, n_instructions: int) -> int:
+        # So many of them, or those that are left.
+        if self._left == 0:
+            raise OutOfInstructions
+        spent = min(n_instructions, self._left)
+        self._left -= spent
+        return spent
 
     def _enter(self, thread: Thread) -> None:
         # Put a thread into the processor, with the result of the call that it was in, and into its handlers.

@@ -7,6 +7,7 @@ from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.family cimport manager_free, manager_new
 from pyfutex._core.status cimport BUSY, MISMATCH, OK, Status, WAITING, status_errno
+from pyfutex._core.target cimport WRITE
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
 from pyfutex._immediate cimport finish
@@ -244,7 +245,7 @@ cdef class PIManager:
         as_u32(val, &value)
         convert_tid(tid, &owner)
         status = prepare_requeue_pi(self, self.m, w, target_of(mem), addr, target_of(mem if mem2 is None else mem2),
-                                    addr2, value, owner, convert_priority(priority), as_sharing(private))
+                                    addr2, value, owner, convert_priority(priority), as_sharing(private), WRITE)
         return None if status == OK else -status_errno(status)
 
     def cmp_requeue_pi(self, mem, addr, addr2, val, n_requeue=0x7FFFFFFF, *, mem2=None, private=None):

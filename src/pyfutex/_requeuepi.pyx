@@ -30,7 +30,7 @@ from pyfutex._core.status cimport (
     TIMED_OUT,
     WAITING,
 )
-from pyfutex._core.target cimport READ, Sharing, WRITE, word_close, word_open
+from pyfutex._core.target cimport Access, READ, Sharing, WRITE, word_close, word_open
 from pyfutex._core.waiter cimport REQUEUE_PI, THREAD, Waiter as CWaiter, waiter_init
 from pyfutex._core.word cimport Word, word_load
 from pyfutex._errors cimport raise_status
@@ -62,10 +62,10 @@ cdef Status load_word(Target mem, object addr, int sharing, uint32_t *value) exc
     return status
 
 
-cdef Status find_both(Target mem, object addr, Target mem2, object addr2, uint32_t val, int sharing, CKey *key,
-                      CKey *key2) except? <Status> 255:
+cdef Status find_both(Target mem, object addr, Target mem2, object addr2, uint32_t val, int sharing, Access access2,
+                      CKey *key, CKey *key2) except? <Status> 255:
     """The keys of a wait, in Linux's order: the second word first; two equal ones after the comparison."""
-    cdef Status status = find_key(mem2, addr2, LOG2_SIZE_U32, sharing, WRITE, key2)
+    cdef Status status = find_key(mem2, addr2, LOG2_SIZE_U32, sharing, access2, key2)
     cdef uint32_t seen
     if mem is mem2 and addr == addr2:
         return MISFIT
@@ -79,11 +79,12 @@ cdef Status find_both(Target mem, object addr, Target mem2, object addr2, uint32
 
 
 cdef Status prepare_requeue_pi(object manager, CManager *m, Waiter w, Target mem, object addr, Target mem2, object addr2,
-                               uint32_t val, uint32_t tid, uint8_t priority, int sharing) except? <Status> 255:
+                               uint32_t val, uint32_t tid, uint8_t priority, int sharing,
+                               Access access2) except? <Status> 255:
     cdef CKey key, key2
     cdef Word word
     cdef uint64_t a2
-    cdef Status status = find_both(mem, addr, mem2, addr2, val, sharing, &key, &key2)
+    cdef Status status = find_both(mem, addr, mem2, addr2, val, sharing, access2, &key, &key2)
     if status != OK:
         return status
     if as_address(addr2, &a2):
@@ -111,7 +112,7 @@ cdef object block_on_object(object manager, CManager *m, Target mem, object addr
     cdef Waiter w = sleeper()
     cdef Status status
     while True:
-        status = prepare_requeue_pi(manager, m, w, mem, addr, mem2, addr2, val, tid, 0, sharing)
+        status = prepare_requeue_pi(manager, m, w, mem, addr, mem2, addr2, val, tid, 0, sharing, WRITE)
         if status == MISMATCH:
             return DIFFERED
         if status != OK:
@@ -137,7 +138,7 @@ cdef object block_requeue_pi(object manager, CManager *m, Target mem, object add
     if is_called(mem) or is_called(mem2):
         return block_on_object(manager, m, mem, addr, mem2, addr2, val, tid, until, sharing)
     while True:
-        status = find_both(mem, addr, mem2, addr2, val, sharing, &key, &key2)
+        status = find_both(mem, addr, mem2, addr2, val, sharing, WRITE, &key, &key2)
         if status == OK and as_address(addr2, &a2):
             status = FAULT
         if status == OK:

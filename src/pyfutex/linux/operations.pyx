@@ -14,11 +14,25 @@ from pyfutex._core.clock cimport NEVER
 from pyfutex._core.engine cimport engine_prepare, engine_requeue, engine_wake_op, engine_wake_slow, nobody_for
 from pyfutex._core.key cimport Key as CKey, key_equal, LOG2_SIZE_U32
 from pyfutex._core.pi cimport TID_MASK
-from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, FAULT, MISFIT, OK, Status, WAITING, status_errno
+from pyfutex._core.requeuepi cimport engine_top_requeuer
+from pyfutex._core.status cimport (
+    ATTACHED,
+    BUSY,
+    CONTENDED,
+    DEADLOCK,
+    DETACHED,
+    FAULT,
+    MISFIT,
+    MISMATCH,
+    OK,
+    Status,
+    WAITING,
+    status_errno,
+)
 from pyfutex._core.target cimport Access, IS_PRIVATE, KEY, READ, WRITE, word_close, word_open
 from pyfutex._core.vector cimport MOST_ENTRIES
 from pyfutex._core.wakeop cimport op_is_known
-from pyfutex._core.word cimport Word, word_compare
+from pyfutex._core.word cimport Word, word_compare, word_load
 from pyfutex._delivery cimport deliver
 from pyfutex._pi cimport prepare_lock_pi, release_pi, try_lock_pi as try_to_lock
 from pyfutex._pimanager cimport LINUX_7_2
@@ -331,8 +345,35 @@ cdef object wait_requeue_pi(Task task, const Blocked *call, const Place *place2)
     task_may_block(task)
     task_blocks(task, call)
     status = prepare_requeue_pi(task.manager, task.m, task.waiter, task.mem, call.place.addr, task.mem, place2.addr,
-                                call.val, task.tid, <uint8_t> task.level, call.place.sharing)
+                                call.val, task.tid, <uint8_t> task.level, call.place.sharing, access_to(place2))
     return queued(task, has_passed) if status == OK else failed(status)
+
+
+cdef Status check_lock(Task task, const Place *place, const Place *place2, const CKey *key, const CKey *key2,
+                       uint32_t expected) except? <Status> 255:
+    """What comes of a requeue to a private word that cannot be written, in the order in which Linux looks."""
+    cdef Word word, word2
+    cdef uint64_t held
+    cdef uint32_t tid
+    cdef Status status = find(task, place, READ, &word)
+    if status == OK:
+        status = word_compare(&word, expected)
+        word_close(&word)
+    if status == OK:
+        status = find(task, place2, READ, &word2)
+    if status != OK:
+        return status
+    status = word_load(&word2, &held)
+    word_close(&word2)
+    if status != OK:
+        return status
+    status = engine_top_requeuer(task.m, key, key2, &tid, ATTACHED)
+    if status == CONTENDED:
+        with nogil:
+            status = engine_top_requeuer(task.m, key, key2, &tid, DETACHED)
+    if status != OK or tid == 0:
+        return status
+    return DEADLOCK if held & TID_MASK == tid else FAULT
 
 
 cdef object cmp_requeue_pi(Task task, const Place *place, const Place *place2, int32_t n_wake, int32_t n_requeue,
@@ -353,4 +394,9 @@ cdef object cmp_requeue_pi(Task task, const Place *place, const Place *place2, i
     taken_init(&taken)
     status = requeue_pi_words(task.m, task.mem, place.addr, task.mem, place2.addr, expected, <uint32_t> n_requeue,
                               place.sharing, task.owner_alive, &taken, &moved)
+    if task.is_called:
+        if (status == OK or status == MISFIT) and taken.n + moved == 0:
+            called_load(task.mem, place2.addr)      # Linux reads the lock before it looks for a waiter
+    elif status == FAULT and place.sharing == IS_PRIVATE:
+        status = check_lock(task, place, place2, &key, &key2, expected)
     return delivered(&taken, status, moved)
