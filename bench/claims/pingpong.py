@@ -1,0 +1,188 @@
+"""Two threads, or two processes, that wake each other in turn: everybody's round trips. Figures without a bound."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from contenders import Kind, available, fastipc_word, names, why_absent, word
+from measure import ALLOWED_CPUS, Contender, Plan, Row, pinned
+from subjects import Measurements, Subject
+
+from claims import handoff
+from claims.forked import child
+from claims.handoff import WARMUP, Pair, priority, round_trips, word_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GROUP = "ping-pong, ours and theirs"
+TRIPS = 500
+ROUNDS = 20
+
+
+def semaphore_pair(make: Callable[[int], Any]) -> Pair:
+    """Two semaphores, released by the one player and acquired by the other."""
+    own, other = make(0), make(0)
+    acquire_own, release_own = own.methods
+    acquire_other, release_other = other.methods
+
+    def first(begin: int, end: int) -> None:
+        for _ in range(begin, end):
+            release_other()
+            acquire_own()
+
+    def second(begin: int, end: int) -> None:
+        for _ in range(begin, end):
+            acquire_other()
+            release_own()
+
+    return first, second
+
+
+def condition_pair() -> Pair:
+    """Turns, guarded by one condition."""
+    condition, turn = threading.Condition(), [0]
+
+    def play(begin: int, end: int, mine: int) -> None:
+        for _ in range(begin, end):
+            with condition:
+                while turn[0] != mine:
+                    condition.wait()
+                turn[0] = 1 - mine
+                condition.notify()
+
+    # The first player's trip ends when the turn has come back to it.
+    def first(begin: int, end: int) -> None:
+        for _ in range(begin, end):
+            play(0, 1, 0)
+            with condition:
+                while turn[0] != 0:
+                    condition.wait()
+
+    return first, partial(play, mine=1)
+
+
+def message_pair(
+    send: tuple[Callable[[bytes], object], ...], receive: tuple[Callable[[], object], ...]
+) -> Pair:
+    """Messages of one byte, there and back."""
+
+    def first(begin: int, end: int) -> None:
+        for _ in range(begin, end):
+            send[0](b"x")
+            receive[0]()
+
+    def second(begin: int, end: int) -> None:
+        for _ in range(begin, end):
+            receive[1]()
+            send[1](b"x")
+
+    return first, second
+
+
+def queue_pair() -> Pair:
+    """Two `queue.SimpleQueue`."""
+    there, back = queue.SimpleQueue[bytes](), queue.SimpleQueue[bytes]()
+    return message_pair((there.put, back.put), (back.get, there.get))
+
+
+def pipe_pair() -> Pair:
+    """A `multiprocessing.Pipe`."""
+    one, two = multiprocessing.Pipe()
+    return message_pair((one.send_bytes, two.send_bytes), (one.recv_bytes, two.recv_bytes))
+
+
+class FastipcWord:
+    """fastipc's futex word, by the names of ours."""
+
+    def __init__(self) -> None:
+        it = fastipc_word()
+        self.load, self.store, self.wait, self.wake = it.load_acquire, it.store_release, it.wait, it.wake
+
+
+def kernel_pair() -> Pair:
+    """Words of `Kernel`, each in a page of its own that processes share."""
+    return word_pair(word(kernel=True), word(kernel=True))
+
+
+# Pairs that are no semaphores: how to make one, and whether it works between processes.
+PAIRS: dict[str, tuple[Callable[[], Pair], bool]] = {
+    "wake_wait": (handoff.wake_wait_pair, False),
+    "wake": (handoff.wake_pair, False),
+    "kernel-wake": (kernel_pair, True),
+    "threading.Lock": (handoff.lock_pair, False),
+    "threading.Condition": (condition_pair, False),
+    "queue.SimpleQueue": (queue_pair, False),
+    "multiprocessing.Pipe": (pipe_pair, True),
+    "fastipc.FutexWord": (lambda: word_pair(FastipcWord(), FastipcWord()), True),
+}
+
+
+def everybody(*, across_processes: bool) -> list[str]:
+    """Names of all players, whether they are here or not."""
+    pairs = [name for name, (_, across) in PAIRS.items() if across or not across_processes]
+    return [*pairs, *names(Kind.SEMAPHORE, across_processes=across_processes), "c-futex"]
+
+
+def pairs(*, across_processes: bool) -> dict[str, Callable[[], Pair]]:
+    """The players that are here."""
+    found = {
+        name: make
+        for name, (make, across) in PAIRS.items()
+        if (across or not across_processes) and why_absent(name) is None
+    }
+    for name, make in available(Kind.SEMAPHORE, across_processes=across_processes).items():
+        found[name] = partial(semaphore_pair, make)
+    return found
+
+
+def process_round_trips(pair: Callable[[], Pair], cpus: tuple[int, int]) -> Contender:
+    """A contender that plays between this process and a child, each pinned to a core."""
+
+    def contender(n: int) -> int:
+        first, second = pair()
+
+        def play_second() -> None:
+            with pinned(cpus[1]), priority(cpus):
+                second(0, WARMUP + n)
+
+        with child(play_second), pinned(cpus[0]), priority(cpus):
+            first(0, WARMUP)
+            start = time.perf_counter_ns()
+            first(WARMUP, WARMUP + n)
+            return time.perf_counter_ns() - start
+
+    return contender
+
+
+def contenders(cpus: tuple[int, int], *, across_processes: bool) -> dict[str, Contender]:
+    """Everybody's round trips between two cores, which may be the same. Those in C are of threads."""
+    play = process_round_trips if across_processes else round_trips
+    found = {name: play(pair, cpus) for name, pair in pairs(across_processes=across_processes).items()}
+    return found | {"c-futex": handoff.c_round_trips(cpus)}
+
+
+def subject(n_cores: int, *, across_processes: bool = False) -> Subject:
+    """Round trips, packed on one core or between two."""
+    players = "processes" if across_processes else "threads"
+    cpus = ALLOWED_CPUS[-1], ALLOWED_CPUS[-n_cores]
+    return Subject(
+        name=f"round trip of two {players}, {'packed' if n_cores == 1 else 'one core each'}",
+        contenders=lambda: contenders(cpus, across_processes=across_processes),
+        base="kernel-wake" if across_processes else "wake",
+        calls=TRIPS,
+        rounds=ROUNDS,
+    )
+
+
+def measure(plan: Plan) -> Iterator[Row]:
+    """Yield everybody's round trips against those of our words."""
+    measurements = Measurements(plan)
+    for across_processes in (False, True):
+        for n_cores in (1, 2)[: len(ALLOWED_CPUS)]:
+            yield from measurements.of(subject(n_cores, across_processes=across_processes)).rows(GROUP)
