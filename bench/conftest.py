@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from contenders import why_absent  # noqa: E402  (needs the path above)
-from measure import ALLOWED_CPUS, MeasuredTime, Plan, pinned  # noqa: E402
+from measure import ALLOWED_CPUS, Plan, ReplayedTime, pinned  # noqa: E402
 from subjects import Measurements  # noqa: E402
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
     from subjects import Figure, Measured, Subject
 
-CLOCK = MeasuredTime()
+CLOCK = ReplayedTime()
 WATCHDOG_SECONDS = 300
 MEASUREMENTS = pytest.StashKey[Measurements]()
 TITLE = "who took turns, and how many times the base of the subject each takes"
@@ -143,12 +143,7 @@ def report(benchmark: BenchmarkFixture, measurements: Measurements) -> Report:
         }
         benchmark.extra_info.update(figures | labels)
         rounds = iter(taken.per_op)
-        benchmark.pedantic(
-            CLOCK.run,
-            args=(lambda n: round(next(rounds) * n), operations),
-            rounds=len(taken.per_op),
-            iterations=1,
-        )
+        benchmark.pedantic(lambda: CLOCK.pass_by(next(rounds) * operations), rounds=len(taken.per_op))
 
     return run
 
@@ -169,6 +164,6 @@ def report_size(benchmark: BenchmarkFixture) -> ReportSize:
             ns_min=row.best,
             ns_median=row.median,
         )
-        benchmark.pedantic(CLOCK.run, args=(lambda _n: row.best, 1), rounds=1, iterations=1)
+        benchmark.pedantic(CLOCK.pass_by, args=(row.best,))
 
     return run

@@ -76,21 +76,24 @@ class Entry:
         Of a semaphore it takes the first value; of all others, nothing.
     across_processes : bool
         Whether the object, made before a fork, is one and the same in both processes.
+    across_threads : bool
+        Whether threads of one process can meet at it.
     """
 
     library: str
     make: Callable[..., Any]
     across_processes: bool = False
+    across_threads: bool = True
 
 
 REGISTRY: dict[Kind, dict[str, Entry]] = {kind: {} for kind in Kind}
 
 
-def enter(kind: Kind, name: str, library: str, *, across_processes: bool = False) -> Callable[[Any], Any]:
+def enter(kind: Kind, name: str, library: str, **across: bool) -> Callable[[Any], Any]:
     """Enter the factory that follows."""
 
     def decorate(make: Any) -> Any:
-        REGISTRY[kind][name] = Entry(library, make, across_processes)
+        REGISTRY[kind][name] = Entry(library, make, **across)
         return make
 
     return decorate
@@ -104,18 +107,18 @@ def why_absent(name: str) -> str | None:
     return None
 
 
-def names(kind: Kind, *, across_processes: bool = False) -> list[str]:
-    """All that could be compared, whether they are here or not."""
-    return [name for name, entry in REGISTRY[kind].items() if entry.across_processes or not across_processes]
+def names(kind: Kind, *across: str) -> list[str]:
+    """All that could be compared, whether they are here or not: those that work across "threads", or "processes"."""
+    return [
+        name
+        for name, entry in REGISTRY[kind].items()
+        if all(getattr(entry, f"across_{whom}") for whom in across)
+    ]
 
 
-def available(kind: Kind, *, across_processes: bool = False) -> dict[str, Callable[..., Any]]:
-    """Factories of all that are here."""
-    return {
-        name: REGISTRY[kind][name].make
-        for name in names(kind, across_processes=across_processes)
-        if why_absent(name) is None
-    }
+def available(kind: Kind, *across: str) -> dict[str, Callable[..., Any]]:
+    """Factories of all of them that are here."""
+    return {name: REGISTRY[kind][name].make for name in names(kind, *across) if why_absent(name) is None}
 
 
 # Locks
@@ -177,7 +180,8 @@ def _() -> Lock:
     return Lock(in_layout(posixipc.RobustMutex, on_owner_died=lambda mutex: None))
 
 
-@enter(Kind.LOCK, "fastipc.Mutex", "fastipc", across_processes=True)
+# It belongs to a process: a second thread is told that its process has it already.
+@enter(Kind.LOCK, "fastipc.Mutex", "fastipc", across_processes=True, across_threads=False)
 def _() -> Lock:
     from fastipc._primitives import Mutex
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from measure import NS_PER_MS, Comparison, Contender, Plan, Row, Series, interleave, ratio_row
 
-ROUND_MS = 40
 SAMPLE = 50  # the part of a round's calls by which a contender is timed beforehand
 
 Contenders = Mapping[str, Contender]
@@ -28,8 +27,10 @@ class Subject:
     base : str
         The contender that all are compared with: ours, as a rule.
     calls : int or mapping of str to int
-        Operations of a round, or of a contender's round. Who would take longer than ROUND_MS for them makes fewer.
+        Operations of a round, or of a contender's round. Who would take longer than `round_ms` for them makes fewer.
     rounds : int
+    round_ms : float
+        Where others use the cores, rounds of like length are disturbed alike.
     """
 
     name: str
@@ -37,13 +38,17 @@ class Subject:
     base: str
     calls: int | Mapping[str, int]
     rounds: int = 50
+    round_ms: float = 40
 
     def measure(self, plan: Plan) -> Measured:
         """Let everybody take turns."""
         made = self.contenders()
         with made if isinstance(made, AbstractContextManager) else nullcontext(made) as contenders:
             planned = dict.fromkeys(contenders, self.calls) if isinstance(self.calls, int) else self.calls
-            calls = {name: fitting(each, plan.size(planned[name])) for name, each in contenders.items()}
+            calls = {
+                name: fitting(each, plan.size(planned[name]), self.round_ms)
+                for name, each in contenders.items()
+            }
             return Measured(self, calls, interleave(contenders, plan.rounds(self.rounds), calls))
 
 
@@ -56,13 +61,13 @@ class Figure:
     row: Row
 
 
-def fitting(contender: Contender, calls: int) -> int:
-    """How many of `calls` operations a contender makes in a round of ROUND_MS at most."""
+def fitting(contender: Contender, calls: int, round_ms: float) -> int:
+    """How many of `calls` operations a contender makes in `round_ms`."""
     if calls == 1:
         return calls
     sample = -(-calls // SAMPLE)
     taken = contender(sample) / sample
-    return max(1, min(calls, int(ROUND_MS * NS_PER_MS / taken))) if taken > 0 else calls
+    return max(1, min(calls, int(round_ms * NS_PER_MS / taken))) if taken > 0 else calls
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,18 @@ TWO_CORES = pytest.mark.skipif(len(ALLOWED_CPUS) < 2, reason="needs two cores")
 CORES = [1, pytest.param(2, marks=TWO_CORES)]
 
 
-@pytest.mark.parametrize("who", pingpong.everybody(across_processes=False))
+@pytest.mark.parametrize("who", pingpong.everybody("threads"))
 @pytest.mark.parametrize("cores", CORES)
 def test_round_trip(cores: int, who: str, report: Report) -> None:
     """There and back between two threads."""
-    report(pingpong.subject(cores), who)
+    report(pingpong.subject("threads", cores), who)
 
 
-@pytest.mark.parametrize("who", pingpong.everybody(across_processes=True))
+@pytest.mark.parametrize("who", pingpong.everybody("processes"))
 @pytest.mark.parametrize("cores", CORES)
 def test_round_trip_of_processes(cores: int, who: str, report: Report) -> None:
     """There and back between two processes."""
-    report(pingpong.subject(cores, across_processes=True), who)
+    report(pingpong.subject("processes", cores), who)
 
 
 @TWO_CORES

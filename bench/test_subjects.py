@@ -6,7 +6,7 @@ import pytest
 from contenders import REGISTRY, Kind, why_absent
 from libraries import LIBRARIES, Library
 from measure import NS_PER_MS, Plan
-from subjects import ROUND_MS, Measurements, Subject
+from subjects import Measurements, Subject
 
 
 class Clerk:
@@ -36,8 +36,8 @@ def test_contenders_take_turns() -> None:
 def test_slow_contender_makes_fewer_operations() -> None:
     """A round ends within its time."""
     clerk = Clerk(quick=1, slow=NS_PER_MS)
-    measured = Subject("fit", lambda: clerk.contenders, "quick", 1000).measure(Plan())
-    assert measured.calls == {"quick": 1000, "slow": ROUND_MS}
+    measured = Subject("fit", lambda: clerk.contenders, "quick", 1000, round_ms=40).measure(Plan())
+    assert measured.calls == {"quick": 1000, "slow": 40}
     assert measured.ratio("slow").best == NS_PER_MS
 
 

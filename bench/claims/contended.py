@@ -7,6 +7,7 @@ import os
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from itertools import repeat
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     from measure import Contender, Plan, Row
 
 GROUP = "contended, ours and theirs"
-THREADS = (1, 2, 4, 8)
-PROCESSES = (1, 2, 4)
-CALLS = 100_000
+CALLS = 100_000  # several turns of the interpreter's switch interval
 ROUNDS = 15
 SPAN = struct.Struct("qq")
 COUNT = struct.Struct("q")
@@ -61,17 +60,13 @@ def among_threads(make: Callable[[], Lock], n_threads: int) -> Contender:
         lock, counter = make(), memoryview(bytearray(COUNT.size)).cast("q")
         each = -(-n // n_threads)
         line = threading.Barrier(n_threads)
-        spans: list[tuple[int, int]] = []
 
-        def take_part() -> None:
+        def take_part(_party: int) -> tuple[int, int]:
             line.wait()
-            spans.append(increments(lock, counter, each))
+            return increments(lock, counter, each)
 
-        threads = [threading.Thread(target=take_part, daemon=True) for _ in range(n_threads)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(n_threads) as threads:
+            spans = list(threads.map(take_part, range(n_threads)))
         check(counter, each * n_threads)
         return elapsed(spans) * n // (each * n_threads)
 
@@ -106,20 +101,22 @@ def among_processes(make: Callable[[], Lock], n_processes: int) -> Contender:
     return contender
 
 
-def contenders(n: int, *, across_processes: bool) -> dict[str, Contender]:
+AMONG = {"threads": among_threads, "processes": among_processes}
+BASES = {"threads": "futexlock", "processes": "futexlock-kernel"}
+COUNTS = {"threads": (1, 2, 4, 8), "processes": (1, 2, 4)}
+
+
+def contenders(whom: str, n: int) -> dict[str, Contender]:
     """Everybody's lock among n threads or processes."""
-    among = among_processes if across_processes else among_threads
-    return {
-        name: among(make, n) for name, make in available(Kind.LOCK, across_processes=across_processes).items()
-    }
+    return {name: AMONG[whom](make, n) for name, make in available(Kind.LOCK, whom).items()}
 
 
-def subject(n: int, *, across_processes: bool = False) -> Subject:
-    """One lock among n threads or processes."""
+def subject(whom: str, n: int) -> Subject:
+    """One lock among n "threads" or "processes"."""
     return Subject(
-        name=f"lock, contended by {n} {'processes' if across_processes else 'threads'}",
-        contenders=partial(contenders, n, across_processes=across_processes),
-        base="futexlock-kernel" if across_processes else "futexlock",
+        name=f"lock, contended by {n} {whom}",
+        contenders=partial(contenders, whom, n),
+        base=BASES[whom],
         calls=CALLS,
         rounds=ROUNDS,
     )
@@ -128,7 +125,6 @@ def subject(n: int, *, across_processes: bool = False) -> Subject:
 def measure(plan: Plan) -> Iterator[Row]:
     """Yield everybody's lock against ours."""
     measurements = Measurements(plan)
-    for n in THREADS:
-        yield from measurements.of(subject(n)).rows(GROUP)
-    for n in PROCESSES:
-        yield from measurements.of(subject(n, across_processes=True)).rows(GROUP)
+    for whom, counts in COUNTS.items():
+        for n in counts:
+            yield from measurements.of(subject(whom, n)).rows(GROUP)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 GROUP = "uncontended, ours and theirs"
 CALLS = 4000
+ROUNDS = 100
+ROUND_MS = 0.3
 PAIR = "acquire + release"
 OPERATIONS = {
     Kind.LOCK: (PAIR,),
@@ -50,6 +52,8 @@ def subject(kind: Kind, operation: str) -> Subject:
         contenders=partial(loops, kind, operation),
         base=OURS[kind],
         calls=CALLS,
+        rounds=ROUNDS,
+        round_ms=ROUND_MS,
     )
 
 

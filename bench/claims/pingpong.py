@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 GROUP = "ping-pong, ours and theirs"
 TRIPS = 500
-ROUNDS = 20
+ROUNDS = 40
+ROUND_MS = 3  # packed, whoever else wants the core interrupts a longer round
 
 
 def semaphore_pair(make: Callable[[int], Any]) -> Pair:
@@ -123,22 +124,22 @@ PAIRS: dict[str, tuple[Callable[[], Pair], bool]] = {
 }
 
 
-def everybody(*, across_processes: bool) -> list[str]:
-    """Names of all players, whether they are here or not."""
-    pairs = [name for name, (_, across) in PAIRS.items() if across or not across_processes]
-    return [*pairs, *names(Kind.SEMAPHORE, across_processes=across_processes), "c-futex"]
+def everybody(whom: str) -> list[str]:
+    """Names of all players, whether they are here or not, that meet across "threads" or "processes"."""
+    others = [
+        name for name, (_, between_processes) in PAIRS.items() if between_processes or whom == "threads"
+    ]
+    return [*others, *names(Kind.SEMAPHORE, whom), "c-futex"]
 
 
-def pairs(*, across_processes: bool) -> dict[str, Callable[[], Pair]]:
-    """The players that are here."""
-    found = {
-        name: make
-        for name, (make, across) in PAIRS.items()
-        if (across or not across_processes) and why_absent(name) is None
+def pairs(whom: str) -> dict[str, Callable[[], Pair]]:
+    """The players that are here, but for those in C."""
+    semaphores = available(Kind.SEMAPHORE, whom)
+    return {
+        name: partial(semaphore_pair, semaphores[name]) if name in semaphores else PAIRS[name][0]
+        for name in everybody(whom)
+        if (name in semaphores or name in PAIRS) and why_absent(name) is None
     }
-    for name, make in available(Kind.SEMAPHORE, across_processes=across_processes).items():
-        found[name] = partial(semaphore_pair, make)
-    return found
 
 
 def process_round_trips(pair: Callable[[], Pair], cpus: tuple[int, int]) -> Contender:
@@ -160,29 +161,32 @@ def process_round_trips(pair: Callable[[], Pair], cpus: tuple[int, int]) -> Cont
     return contender
 
 
-def contenders(cpus: tuple[int, int], *, across_processes: bool) -> dict[str, Contender]:
+PLAY = {"threads": round_trips, "processes": process_round_trips}
+BASES = {"threads": "wake", "processes": "kernel-wake"}
+
+
+def contenders(whom: str, cpus: tuple[int, int]) -> dict[str, Contender]:
     """Everybody's round trips between two cores, which may be the same. Those in C are of threads."""
-    play = process_round_trips if across_processes else round_trips
-    found = {name: play(pair, cpus) for name, pair in pairs(across_processes=across_processes).items()}
+    found = {name: PLAY[whom](pair, cpus) for name, pair in pairs(whom).items()}
     return found | {"c-futex": handoff.c_round_trips(cpus)}
 
 
-def subject(n_cores: int, *, across_processes: bool = False) -> Subject:
-    """Round trips, packed on one core or between two."""
-    players = "processes" if across_processes else "threads"
+def subject(whom: str, n_cores: int) -> Subject:
+    """Round trips of two "threads" or "processes", packed on one core or between two."""
     cpus = ALLOWED_CPUS[-1], ALLOWED_CPUS[-n_cores]
     return Subject(
-        name=f"round trip of two {players}, {'packed' if n_cores == 1 else 'one core each'}",
-        contenders=lambda: contenders(cpus, across_processes=across_processes),
-        base="kernel-wake" if across_processes else "wake",
+        name=f"round trip of two {whom}, {'packed' if n_cores == 1 else 'one core each'}",
+        contenders=partial(contenders, whom, cpus),
+        base=BASES[whom],
         calls=TRIPS,
         rounds=ROUNDS,
+        round_ms=ROUND_MS,
     )
 
 
 def measure(plan: Plan) -> Iterator[Row]:
     """Yield everybody's round trips against those of our words."""
     measurements = Measurements(plan)
-    for across_processes in (False, True):
+    for whom in PLAY:
         for n_cores in (1, 2)[: len(ALLOWED_CPUS)]:
-            yield from measurements.of(subject(n_cores, across_processes=across_processes)).rows(GROUP)
+            yield from measurements.of(subject(whom, n_cores)).rows(GROUP)
