@@ -12,7 +12,8 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from contenders import why_absent  # noqa: E402  (needs the path above)
+from contenders import origin, why_absent  # noqa: E402  (needs the path above)
+from libraries import LIBRARIES  # noqa: E402
 from measure import ALLOWED_CPUS, Plan, ReplayedTime, pinned  # noqa: E402
 from subjects import Measurements  # noqa: E402
 
@@ -48,6 +49,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing measured."""
     smoke = bool(config.getoption("benchmark_disable", default=False))
     config.stash[MEASUREMENTS] = Measurements(Plan(smoke=smoke))
+
+
+def pytest_report_header() -> list[str]:
+    """Name the libraries that are compared, and those that are not."""
+    absences = [library.absence for library in LIBRARIES.values() if library.absence]
+    here = [str(library) for library in LIBRARIES.values() if not library.absence]
+    return [f"contenders: {', '.join(here)}", *(f"no contender: {reason}" for reason in absences)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -130,6 +138,7 @@ def report(benchmark: BenchmarkFixture, measurements: Measurements) -> Report:
         figures = {
             "subject": subject.name,
             "contender": who,
+            "library": origin(who),
             "unit": "ns",
             "direction": "lower",
             "operations": operations,

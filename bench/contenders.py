@@ -107,6 +107,14 @@ def why_absent(name: str) -> str | None:
     return None
 
 
+def origin(name: str) -> str | None:
+    """The library and version of a contender that is here; None for a name that is not entered."""
+    for entries in REGISTRY.values():
+        if name in entries:
+            return str(LIBRARIES[entries[name].library])
+    return None
+
+
 def names(kind: Kind, *across: str) -> list[str]:
     """All that could be compared, whether they are here or not: those that work across "threads", or "processes"."""
     return [

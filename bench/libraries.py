@@ -35,6 +35,9 @@ class Library:
         """Of the library, or of Python."""
         return version(self.distribution) if self.distribution else sys.version.split()[0]
 
+    def __str__(self) -> str:
+        return f"{self.distribution or 'Python'} {self.version}"
+
     @property
     def absence(self) -> str | None:
         """Why it cannot be used, if it cannot."""

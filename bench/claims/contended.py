@@ -36,13 +36,18 @@ def elapsed(spans: list[tuple[int, int]]) -> int:
     return max(end for _, end in spans) - min(start for start, _ in spans)
 
 
+def successor(value: int) -> int:
+    """The number after it. A call, where the interpreter lets another thread run."""
+    return value + 1
+
+
 def increments(lock: Lock, counter: memoryview, n: int) -> tuple[int, int]:
     """Count up `n` times, each under the lock. Returns when that began and ended."""
     acquire, release = lock.methods
     start = time.perf_counter_ns()
     for _ in repeat(None, n):
         acquire()
-        counter[0] += 1
+        counter[0] = successor(counter[0])
         release()
     return start, time.perf_counter_ns()
 
