@@ -82,15 +82,14 @@ class Measured:
         """How many times as long as the base somebody takes."""
         return Comparison.of(self.series[who], self.series[self.subject.base], lambda a, b: a / b)
 
-    def rows(self, group: str) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
         """Everybody else against the base, without a bound."""
         base = self.subject.base
         for who, taken in self.series.items():
             if who != base:
                 note = f"{taken.minimum:.1f} ns against {self.series[base].minimum:.1f} ns"
-                yield ratio_row(
-                    group, f"{self.subject.name}: {who} / {base}", taken, self.series[base], None, note=note
-                )
+                name = f"{who} / {base}"
+                yield ratio_row(self.subject.name, name, taken, self.series[base], None, note=note)
 
 
 class Measurements:

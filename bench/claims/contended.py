@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from contenders import Lock
     from measure import Contender, Plan, Row
 
-GROUP = "contended, ours and theirs"
 CALLS = 100_000  # several turns of the interpreter's switch interval
 ROUNDS = 15
 SPAN = struct.Struct("qq")
@@ -132,4 +131,4 @@ def measure(plan: Plan) -> Iterator[Row]:
     measurements = Measurements(plan)
     for whom, counts in COUNTS.items():
         for n in counts:
-            yield from measurements.of(subject(whom, n)).rows(GROUP)
+            yield from measurements.of(subject(whom, n)).rows()

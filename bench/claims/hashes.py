@@ -89,4 +89,4 @@ def measure(plan: Plan) -> Iterator[Row]:
         for each in of_strides(who, plan):
             yield each.row
     with pinned(ALLOWED_CPUS[-1]):
-        yield from Measurements(plan).of(cost()).rows(GROUP)
+        yield from Measurements(plan).of(cost()).rows()

@@ -12,7 +12,6 @@ from subjects import Measurements, Subject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GROUP = "uncontended, ours and theirs"
 CALLS = 4000
 ROUNDS = 100
 ROUND_MS = 0.3
@@ -63,4 +62,4 @@ def measure(plan: Plan) -> Iterator[Row]:
     with pinned(ALLOWED_CPUS[-1]):
         for kind, operations in OPERATIONS.items():
             for operation in operations:
-                yield from measurements.of(subject(kind, operation)).rows(GROUP)
+                yield from measurements.of(subject(kind, operation)).rows()

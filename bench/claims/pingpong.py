@@ -20,7 +20,6 @@ from claims.handoff import WARMUP, Pair, priority, round_trips, word_pair
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GROUP = "ping-pong, ours and theirs"
 TRIPS = 500
 ROUNDS = 40
 ROUND_MS = 3  # packed, whoever else wants the core interrupts a longer round
@@ -189,4 +188,4 @@ def measure(plan: Plan) -> Iterator[Row]:
     measurements = Measurements(plan)
     for whom in PLAY:
         for n_cores in (1, 2)[: len(ALLOWED_CPUS)]:
-            yield from measurements.of(subject(whom, n_cores)).rows(GROUP)
+            yield from measurements.of(subject(whom, n_cores)).rows()

@@ -19,7 +19,6 @@ from claims.calls import new_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GROUP = "requeue, ours and theirs"
 HERDS = (1, 1000)
 HERE, THERE = 64, 128
 REQUEUE = f"m.requeue(mem, {HERE}, {THERE}, 0)"
@@ -181,8 +180,8 @@ def measure(plan: Plan) -> Iterator[Row]:
     """Yield everybody against ours."""
     measurements = Measurements(plan)
     with pinned(ALLOWED_CPUS[-1]):
-        yield from measurements.of(subject_of_nobody()).rows(GROUP)
+        yield from measurements.of(subject_of_nobody()).rows()
         for size in HERDS:
-            yield from measurements.of(subject_of_herd(size)).rows(GROUP)
+            yield from measurements.of(subject_of_herd(size)).rows()
     with pinned(*ALLOWED_CPUS[-2:]):
-        yield from measurements.of(subject_of_broadcast()).rows(GROUP)
+        yield from measurements.of(subject_of_broadcast()).rows()

@@ -12,7 +12,6 @@ from subjects import Measurements, Subject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GROUP = "scaling"
 LOOPS = {
     "wake, same word": (True, False),
     "wake, words apart": (False, False),
@@ -66,4 +65,4 @@ def measure(plan: Plan) -> Iterator[Row]:
     """Yield each loop on more and more threads against itself on one."""
     measurements = Measurements(plan)
     for loop in LOOPS:
-        yield from measurements.of(subject(loop)).rows(GROUP)
+        yield from measurements.of(subject(loop)).rows()

@@ -16,7 +16,6 @@ from claims.fanout import TASKS, sleeping_on
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GROUP = "one event, ours and theirs"
 SLEEPERS = 60
 ROUNDS = 15
 POLL_SECONDS = 0.001
@@ -90,4 +89,4 @@ def measure(plan: Plan) -> Iterator[Row]:
     measurements = Measurements(plan)
     with pinned(*ALLOWED_CPUS[-2:]):
         for figure in FIGURES:
-            yield from measurements.of(subject(figure)).rows(GROUP)
+            yield from measurements.of(subject(figure)).rows()
