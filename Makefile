@@ -65,7 +65,7 @@ qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
 	@$(in_qiling) python -m pyfutex.sidebyside.table examples/qiling
 
-bench: $(venv)/.bench-native $(venv)/.group-bench
+bench: $(venv)/.bench-native $(venv)/.group-bench $(venv)/.group-peers
 	$(in_venv) python -m pytest bench $(BENCH_ARGS)
 
 lint: $(venv)/.package $(venv)/.group-lint
@@ -96,6 +96,15 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 $(venv)/.group-guest: $(venv)/.made pyproject.toml
 	@echo "installing what pyproject.toml lists under 'guest'"
 	@$(in_venv) $(pip) --group guest || echo "no Unicorn for this Python: the guests are left out"
+	@touch $@
+
+# What the benchmarks compare with. Each is left out where it cannot be installed; the benchmarks say so.
+peers_of = import tomllib; print(*tomllib.load(open("$(1)", "rb"))["dependency-groups"]["peers"], sep="\n")
+$(venv)/.group-peers: $(venv)/.made pyproject.toml
+	@echo "installing what pyproject.toml lists under 'peers'"
+	@$(in_venv) python -c '$(call peers_of,pyproject.toml)' | while IFS= read -r peer; do \
+	    $(in_venv) $(pip) "$$peer" </dev/null || echo "no $$peer for this Python: left out of the benchmarks"; \
+	done
 	@touch $@
 
 $(venv_tsan)/.group-%: $(venv_tsan)/.made pyproject.toml

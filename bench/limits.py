@@ -21,7 +21,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from claims import calls, crowd, fanout, growth, guestcalls, handoff, kernelcalls, loops, scaling, sizes
+from claims import (
+    calls,
+    contended,
+    crowd,
+    fanout,
+    growth,
+    guestcalls,
+    handoff,
+    hashes,
+    kernelcalls,
+    loops,
+    peers,
+    pingpong,
+    requeue,
+    scaling,
+    sizes,
+    wakeall,
+)
 from measure import ALLOWED_CPUS, Plan, Row, free_threaded
 
 if TYPE_CHECKING:
@@ -38,6 +55,12 @@ SUBJECTS = {
     "growth": growth,
     "sizes": sizes,
     "scaling": scaling,
+    "peers": peers,
+    "contended": contended,
+    "pingpong": pingpong,
+    "requeue": requeue,
+    "wakeall": wakeall,
+    "hashes": hashes,
 }
 SUBJECT_SECONDS = 900
 COLUMNS = "{name:<58} {bound:>10} {best:>10} {median:>10} {spread:>19}  {verdict:<7} {note}"

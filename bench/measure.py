@@ -8,8 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import repeat
+
+NS_PER_MS = 1_000_000
 
 # Runs an operation n times and returns the nanoseconds that took.
 Contender = Callable[[int], int]
@@ -127,6 +129,27 @@ class Row:
         return "ok" if self.keeps(self.median) else "noisy"
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """One figure made of two series: of their minima, and of their rounds one by one, which hold the spread."""
+
+    best: float
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, ours: Series, floor: Series, figure: Callable[[float, float], float]) -> Comparison:
+        """`figure` of ours and the floor's: of the minima, then the median and the middle eight tenths of the rounds."""
+        paired = [figure(a, b) for a, b in zip(ours.per_op, floor.per_op, strict=True)]
+        return cls(
+            best=figure(ours.minimum, floor.minimum),
+            median=statistics.median(paired),
+            low=percentile(paired, 0.1),
+            high=percentile(paired, 0.9),
+        )
+
+
 def ratio_row(
     group: str,
     name: str,
@@ -140,14 +163,11 @@ def ratio_row(
     note: str = "",
 ) -> Row:
     """ours / floor * scale, of the minima and round by round."""
-    paired = [a / b * scale for a, b in zip(ours.per_op, floor.per_op, strict=True)]
+    ratio = Comparison.of(ours, floor, lambda a, b: a / b * scale)
     return Row(
         group=group,
         name=name,
-        best=ours.minimum / floor.minimum * scale,
-        median=statistics.median(paired),
-        low=percentile(paired, 0.1),
-        high=percentile(paired, 0.9),
+        **asdict(ratio),
         bound=bound,
         at_least=at_least,
         unit=unit,
@@ -172,14 +192,11 @@ def added_row(
     note: str = "",
 ) -> Row:
     """(ours - floor) * scale in nanoseconds, of the minima and round by round."""
-    paired = [(a - b) * scale for a, b in zip(ours.per_op, floor.per_op, strict=True)]
+    added = Comparison.of(ours, floor, lambda a, b: (a - b) * scale)
     return Row(
         group=group,
         name=name,
-        best=(ours.minimum - floor.minimum) * scale,
-        median=statistics.median(paired),
-        low=percentile(paired, 0.1),
-        high=percentile(paired, 0.9),
+        **asdict(added),
         bound=bound,
         unit="ns",
         figures={"ours_min_ns": ours.minimum, "floor_min_ns": floor.minimum},
@@ -237,20 +254,15 @@ def free_threaded() -> bool:
     return not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-class MeasuredTime:
-    """A clock for pytest-benchmark on which only what a contender itself reports goes by.
-
-    Threads that start, block and end around the measured part then do not count.
-    """
+class ReplayedTime:
+    """A clock for pytest-benchmark on which only what it is told goes by: rounds that were measured before."""
 
     def __init__(self) -> None:
-        self.left_out = 0.0
+        self.now = 0.0
 
     def __call__(self) -> float:
-        return time.perf_counter() - self.left_out
+        return self.now
 
-    def run(self, contender: Contender, n: int) -> None:
-        """Run a contender; the clock moves on by the nanoseconds it answers."""
-        start = time.perf_counter()
-        measured = contender(n) / 1e9
-        self.left_out += time.perf_counter() - start - measured
+    def pass_by(self, ns: float) -> None:
+        """Let so many nanoseconds pass."""
+        self.now += ns / 1e9

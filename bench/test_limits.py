@@ -6,9 +6,21 @@ import json
 from typing import TYPE_CHECKING
 
 import limits
+from claims import contended, peers, pingpong, requeue, scaling, wakeall
+from contenders import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# One subject of each module whose figures have no limit.
+REPORTED = (
+    contended.subject("threads", 2),
+    peers.subject(Kind.WAKER, "wake"),
+    pingpong.subject("processes", 1),
+    requeue.subject_of_nobody(),
+    scaling.subject("wake, same word"),
+    wakeall.subject("the call"),
+)
 
 
 def test_smoke_report_has_every_subject(tmp_path: Path) -> None:
@@ -20,4 +32,5 @@ def test_smoke_report_has_every_subject(tmp_path: Path) -> None:
     assert {
         limits.SUBJECTS[name].GROUP for name in ("calls", "loops", "kernel", "crowd", "growth", "sizes")
     } <= groups
+    assert {subject.name for subject in REPORTED} <= groups
     assert all(row["best"] == row["best"] for row in found["limits"])

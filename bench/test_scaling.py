@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from claims.scaling import LOOPS, thread_counts, threads_loop
+from claims.scaling import LOOPS, subject, thread_counts
 from measure import ALLOWED_CPUS
 
 if TYPE_CHECKING:
-    from conftest import TimeLoop
+    from conftest import Report
 
 
 @pytest.mark.parametrize("n_threads", thread_counts(len(ALLOWED_CPUS)))
 @pytest.mark.parametrize("loop", LOOPS)
-def test_scaling(loop: str, n_threads: int, time_loop: TimeLoop) -> None:
+def test_scaling(loop: str, n_threads: int, report: Report) -> None:
     """One loop on some of the cores."""
-    same_word, prepares = LOOPS[loop]
-    contender = threads_loop(n_threads, same_word=same_word, prepares=prepares)
-    time_loop(f"scaling: {loop}", contender, 200_000, rounds=10)
+    report(subject(loop), str(n_threads), contender="pyfutex", threads=n_threads)

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from measure import ALLOWED_CPUS, Plan, Row, pinned, undisturbed
+from measure import ALLOWED_CPUS, NS_PER_MS, Plan, Row, pinned, undisturbed
 from pyfutex_floor import cloop, engineloop
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 GROUP = "growth to 1,000,000"
 CROWD = 1_000_000
-NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000
 BOUND_MS = 2.0
 

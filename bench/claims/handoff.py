@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 from measure import ALLOWED_CPUS, Contender, Plan, Row, interleave, pinned, ratio_row, undisturbed
 from pyfutex_floor import cloop
@@ -20,6 +21,15 @@ WARMUP = 50
 # A player runs trips `begin` to `end`.
 Player = Callable[[int, int], None]
 Pair = tuple[Player, Player]
+
+
+class Word(Protocol):
+    """A futex word."""
+
+    def load(self) -> int: ...
+    def store(self, value: int, /) -> None: ...
+    def wait(self, val: int, /) -> object: ...
+    def wake(self) -> object: ...
 
 
 def wake_wait_pair() -> Pair:
@@ -48,10 +58,8 @@ def wake_wait_pair() -> Pair:
     return first, second
 
 
-def wake_pair() -> Pair:
-    """`Futex.wake`, then `Futex.wait`: the wake learns by itself to give the interpreter away."""
-    manager, mem = pyfutex.Manager(), new_memory()
-    own, other = manager.futex(mem, 0), manager.futex(mem, 128)
+def word_pair(own: Word, other: Word) -> Pair:
+    """Wake the other, then wait. The wake of a manager learns by itself to give the interpreter away."""
 
     def first(begin: int, end: int) -> None:
         for i in range(begin, end):
@@ -68,6 +76,12 @@ def wake_pair() -> Pair:
             own.wake()
 
     return first, second
+
+
+def wake_pair() -> Pair:
+    """`Futex.wake`, then `Futex.wait`."""
+    manager, mem = pyfutex.Manager(), new_memory()
+    return word_pair(manager.futex(mem, 0), manager.futex(mem, 128))
 
 
 def lock_pair() -> Pair:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from measure import ALLOWED_CPUS, Contender, Plan, Row, interleave, pinned, ratio_row
+from measure import ALLOWED_CPUS, Contender, Plan, Row, pinned
 from pyfutex_floor import engineloop
+from subjects import Measurements, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GROUP = "scaling"
 LOOPS = {
     "wake, same word": (True, False),
     "wake, words apart": (False, False),
@@ -48,12 +48,21 @@ def threads_loop(n_threads: int, *, same_word: bool, prepares: bool) -> Contende
     return contender
 
 
+def subject(loop: str) -> Subject:
+    """One of LOOPS, on more and more threads."""
+    same_word, prepares = LOOPS[loop]
+    counts = thread_counts(len(ALLOWED_CPUS))
+    return Subject(
+        name=f"scaling: {loop}",
+        contenders=lambda: {str(n): threads_loop(n, same_word=same_word, prepares=prepares) for n in counts},
+        base="1",
+        calls=400_000,
+        rounds=10,
+    )
+
+
 def measure(plan: Plan) -> Iterator[Row]:
     """Yield each loop on more and more threads against itself on one."""
-    counts = thread_counts(len(ALLOWED_CPUS))
-    for name, (same_word, prepares) in LOOPS.items():
-        contenders = {str(n): threads_loop(n, same_word=same_word, prepares=prepares) for n in counts}
-        times = interleave(contenders, plan.rounds(10), plan.size(400_000))
-        for n in counts[1:]:
-            note = f"{times['1'].minimum:.1f} ns on one, {times[str(n)].minimum:.1f} ns on {n}"
-            yield ratio_row(GROUP, f"{name}: {n} threads / 1", times[str(n)], times["1"], None, note=note)
+    measurements = Measurements(plan)
+    for loop in LOOPS:
+        yield from measurements.of(subject(loop)).rows()

@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from pyfutex_floor.kernelherd cimport kernelherd, kernelherd_gather, kernelherd_move, kernelherd_scatter
 from pyfutex_floor.minimal cimport (
     KERNEL_CMP_REQUEUE,
     KERNEL_LOCK_UNLOCK_PI,
@@ -22,6 +23,7 @@ from pyfutex_floor.minimal cimport (
     minimal_table,
     minimal_wake,
 )
+from pyfutex_floor.pthreads cimport PTHREADS_MUTEX, PTHREADS_SEMAPHORE, PTHREADS_SIGNAL, pthreads_loop, pthreads_operation
 from pyfutex_floor.stopwatch cimport stopwatch, stopwatch_lap, stopwatch_start
 
 cdef enum:
@@ -37,6 +39,12 @@ KERNEL_OPERATIONS = {
     "cmp_requeue": KERNEL_CMP_REQUEUE,
     "wake_op": KERNEL_WAKE_OP,
     "lock_pi + unlock_pi": KERNEL_LOCK_UNLOCK_PI,
+}
+
+PTHREADS_OPERATIONS = {
+    "mutex": PTHREADS_MUTEX,
+    "signal": PTHREADS_SIGNAL,
+    "semaphore": PTHREADS_SEMAPHORE,
 }
 
 
@@ -104,6 +112,49 @@ cdef class Chase:
         """Follow `n` links."""
         with nogil:
             self.at = minimal_chase(self.lines, self.at, n)
+
+
+@cython.final
+cdef class KernelHerd:
+    """`size` threads that sleep on one futex of the kernel."""
+
+    cdef kernelherd herd
+    cdef bint is_gathered
+
+    def __cinit__(self, uint32_t size):
+        cdef int error
+        with nogil:
+            error = kernelherd_gather(&self.herd, size)
+        if error != 0:
+            raise OSError(error, "a herd of threads")
+        self.is_gathered = True
+
+    def __dealloc__(self):
+        if self.is_gathered:
+            with nogil:
+                kernelherd_scatter(&self.herd)
+
+    def requeue(self, uint64_t n):
+        """Move `n` waiters, rounded up to whole herds, to another word and back. Returns how many were moved."""
+        cdef int64_t moved = 1
+        cdef uint64_t total = 0
+        with nogil:
+            while total < n and moved > 0:
+                moved = kernelherd_move(&self.herd)
+                total += moved
+        if moved < 0:
+            raise OSError(-moved, "requeue")
+        return total
+
+
+def pthreads(operation, uint64_t n):
+    """Do what is named in PTHREADS_OPERATIONS `n` times."""
+    cdef pthreads_operation which = PTHREADS_OPERATIONS[operation]
+    cdef int error
+    with nogil:
+        error = pthreads_loop(which, n)
+    if error != 0:
+        raise OSError(error, operation)
 
 
 def fence(uint64_t n):

@@ -179,6 +179,20 @@ cdef class Engine:
                     woken += complete(&w)
         return woken
 
+    def requeue_nobody(self, uint64_t offset, uint64_t n):
+        """Requeue from a word on which nobody waits to the one after it, `n` times. Returns how many were moved: none."""
+        cdef Key source = self.key_at(offset)
+        cdef Key target = self.key_at(offset + WORDS_APART)
+        cdef uint32_t requeued = 0
+        cdef uint64_t _i
+        cdef Taken taken
+        with nogil:
+            for _i in range(n):
+                taken_init(&taken)
+                if engine_requeue(self.m, &source, &target, NULL, 0, 0, ALL, NULL, &taken, &requeued, DETACHED) != OK:
+                    break
+        return requeued
+
 
 @cython.final
 cdef class Crowd(Engine):
