@@ -23,7 +23,6 @@ from pyfutex._core.status cimport (
     DETACHED,
     FAULT,
     MISFIT,
-    MISMATCH,
     OK,
     Status,
     WAITING,
