@@ -6,7 +6,9 @@
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make tsan     the stress and the native tests under the thread sanitizer
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
-#   make bench    the benchmarks
+#   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
+#   make instructions    only the instruction counts, saved likewise; needs valgrind
+#   make compare OLD=run.json NEW=run.json    what became worse; fails past a threshold
 #   make lint     ruff, cython-lint, mypy, stubtest
 #   make clean    remove environments and caches
 #
@@ -27,10 +29,13 @@ DIFFERENTIAL_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+# Where runs are saved. `make clean` leaves them.
+RUNS ?= .benchmarks
+COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential tsan qiling bench lint clean
+.PHONY: demo test stress differential tsan qiling bench instructions compare lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -65,8 +70,17 @@ qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
 	@$(in_qiling) python -m pyfutex.sidebyside.table examples/qiling
 
+save_run := --benchmark-autosave --benchmark-storage=file://$(RUNS)
+in_bench = $(in_venv) PYTHONPATH=bench
+
 bench: $(venv)/.bench-native $(venv)/.group-bench
-	$(in_venv) python -m pytest bench $(BENCH_ARGS)
+	$(in_venv) python -m pytest bench $(save_run) $(BENCH_ARGS)
+
+instructions: $(venv)/.bench-native $(venv)/.group-bench
+	$(in_venv) python -m pytest bench/test_instructions.py $(save_run) $(BENCH_ARGS)
+
+compare: $(venv)/.made
+	@$(in_bench) python -m dashboard.compare $(OLD) $(NEW) $(COMPARE_ARGS)
 
 lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) ruff check .
@@ -76,7 +90,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) $(venv_qiling) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(venv_tsan) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.

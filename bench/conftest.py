@@ -12,6 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from dashboard.provenance import *  # noqa: E402, F403  (hooks of pytest-benchmark)
 from measure import ALLOWED_CPUS, MeasuredTime, pinned  # noqa: E402  (needs the path above)
 
 if TYPE_CHECKING:
