@@ -9,6 +9,7 @@
 #   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
 #   make compare OLD=run.json NEW=run.json    what became worse; fails past a threshold
+#   make dashboard    a page of all runs in RUNS
 #   make lint     ruff, cython-lint, mypy, stubtest
 #   make clean    remove environments and caches
 #
@@ -29,13 +30,14 @@ DIFFERENTIAL_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
-# Where runs are saved. `make clean` leaves them.
+# Where runs are saved, and where the page of them goes. `make clean` leaves them.
 RUNS ?= .benchmarks
+DASHBOARD ?= $(RUNS)/dashboard.html
 COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential tsan qiling bench instructions compare lint clean
+.PHONY: demo test stress differential tsan qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -56,7 +58,7 @@ demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 	@echo
 	@$(in_venv) python examples/unicorn_guest --demo
 
-test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest
+test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest $(venv)/.group-dashboards
 	$(in_venv) python -m pytest $(TEST_ARGS)
 
 stress: $(venv)/.tests-native $(venv)/.group-test
@@ -82,6 +84,9 @@ instructions: $(venv)/.bench-native $(venv)/.group-bench
 compare: $(venv)/.made
 	@$(in_bench) python -m dashboard.compare $(OLD) $(NEW) $(COMPARE_ARGS)
 
+dashboard: $(venv)/.group-dashboards
+	@$(in_bench) python -m dashboard $(RUNS) --output $(DASHBOARD)
+
 lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) ruff check .
 	$(in_venv) ruff format --check .
@@ -106,10 +111,10 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 	@$(in_venv) $(pip) --group $*
 	@touch $@
 
-# Where Unicorn has no wheel and cannot be built, the guests are left out, and say so.
-$(venv)/.group-guest: $(venv)/.made pyproject.toml
-	@echo "installing what pyproject.toml lists under 'guest'"
-	@$(in_venv) $(pip) --group guest || echo "no Unicorn for this Python: the guests are left out"
+# Where something has no wheel and cannot be built, what needs it is left out, and says so.
+$(venv)/.group-guest $(venv)/.group-dashboards: $(venv)/.made pyproject.toml
+	@echo "installing what pyproject.toml lists under '$(@F:.group-%=%)'"
+	@$(in_venv) $(pip) --group $(@F:.group-%=%) || echo "not for this Python: what needs '$(@F:.group-%=%)' is left out"
 	@touch $@
 
 $(venv_tsan)/.group-%: $(venv_tsan)/.made pyproject.toml
