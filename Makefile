@@ -6,7 +6,10 @@
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make tsan     the stress and the native tests under the thread sanitizer
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
-#   make bench    the benchmarks
+#   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
+#   make instructions    only the instruction counts, saved likewise; needs valgrind
+#   make compare OLD=run.json NEW=run.json    what became worse; fails past a threshold
+#   make dashboard    a page of all runs in RUNS
 #   make lint     ruff, cython-lint, mypy, stubtest
 #   make clean    remove environments and caches
 #
@@ -27,10 +30,14 @@ DIFFERENTIAL_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+# Where runs are saved, and where the page of them goes. `make clean` leaves them.
+RUNS ?= .benchmarks
+DASHBOARD ?= $(RUNS)/dashboard.html
+COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential tsan qiling bench lint clean
+.PHONY: demo test stress differential tsan qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -51,7 +58,7 @@ demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 	@echo
 	@$(in_venv) python examples/unicorn_guest --demo
 
-test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest
+test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest $(venv)/.group-dashboards
 	$(in_venv) python -m pytest $(TEST_ARGS)
 
 stress: $(venv)/.tests-native $(venv)/.group-test
@@ -65,8 +72,20 @@ qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
 	@$(in_qiling) python -m pyfutex.sidebyside.table examples/qiling
 
+save_run := --benchmark-autosave --benchmark-storage=file://$(RUNS)
+in_bench = $(in_venv) PYTHONPATH=bench
+
 bench: $(venv)/.bench-native $(venv)/.group-bench $(venv)/.group-peers
-	$(in_venv) python -m pytest bench $(BENCH_ARGS)
+	$(in_venv) python -m pytest bench $(save_run) $(BENCH_ARGS)
+
+instructions: $(venv)/.bench-native $(venv)/.group-bench
+	$(in_venv) python -m pytest bench/test_instructions.py $(save_run) $(BENCH_ARGS)
+
+compare: $(venv)/.made
+	@$(in_bench) python -m dashboard.compare $(OLD) $(NEW) $(COMPARE_ARGS)
+
+dashboard: $(venv)/.group-dashboards
+	@$(in_bench) python -m dashboard $(RUNS) --output $(DASHBOARD)
 
 lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) ruff check .
@@ -76,7 +95,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) $(venv_qiling) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(venv_tsan) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.
@@ -92,10 +111,10 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 	@$(in_venv) $(pip) --group $*
 	@touch $@
 
-# Where Unicorn has no wheel and cannot be built, the guests are left out, and say so.
-$(venv)/.group-guest: $(venv)/.made pyproject.toml
-	@echo "installing what pyproject.toml lists under 'guest'"
-	@$(in_venv) $(pip) --group guest || echo "no Unicorn for this Python: the guests are left out"
+# Where something has no wheel and cannot be built, what needs it is left out, and says so.
+$(venv)/.group-guest $(venv)/.group-dashboards: $(venv)/.made pyproject.toml
+	@echo "installing what pyproject.toml lists under '$(@F:.group-%=%)'"
+	@$(in_venv) $(pip) --group $(@F:.group-%=%) || echo "not for this Python: what needs '$(@F:.group-%=%)' is left out"
 	@touch $@
 
 # What the benchmarks compare with. Each is left out where it cannot be installed; the benchmarks say so.

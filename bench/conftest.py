@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from contenders import origin, why_absent  # noqa: E402  (needs the path above)
+from dashboard.provenance import *  # noqa: E402, F403  (hooks of pytest-benchmark)
 from libraries import LIBRARIES  # noqa: E402
 from measure import ALLOWED_CPUS, Plan, ReplayedTime, pinned  # noqa: E402
 from subjects import Measurements  # noqa: E402
