@@ -55,9 +55,15 @@ class Counts(ctypes.Structure):
 
 
 class Stats(ctypes.Structure):
-    _fields_ = tuple(
-        (name, c_uint64) for name in ("waiters", "keys", "buckets", "longest_chain", "growths", "table_bytes")
-    ) + (("reserved", c_uint64 * 2),)
+    _fields_ = (
+        ("waiters", c_uint64),
+        ("keys", c_uint64),
+        ("buckets", c_uint64),
+        ("longest_chain", c_uint64),
+        ("growths", c_uint64),
+        ("table_bytes", c_uint64),
+        ("reserved", c_uint64 * 2),
+    )
 
 
 Callback = ctypes.CFUNCTYPE(None, c_void_p, c_int)
