@@ -27,6 +27,7 @@ from pyfutex.results import (
     WaiterState,
     WaitItem,
     WaitResult,
+    WakeItem,
     WakeWait,
 )
 from pyfutex.target import Target
@@ -57,6 +58,7 @@ __all__ = [
     "Waiter",
     "WaiterInfo",
     "WaiterState",
+    "WakeItem",
     "WakeWait",
     "get_include",
 ]

@@ -24,6 +24,6 @@ cdef struct Item:
 # was woken. MISMATCH, MISFIT (misaligned, or too few or many items), FAULT, NO_MEMORY: nothing is queued. Each of its
 # entries stands by `priority`.
 cdef Status queue_vector(object manager, CManager *m, Waiter w, object items, uint8_t priority) except? <Status> 255
-# The same for words whose keys were found; 1 to MOST_ENTRIES of them.
+# The same for words whose keys were found.
 cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items, unsigned int n, list targets,
                         list addrs, uint8_t priority) except? <Status> 255

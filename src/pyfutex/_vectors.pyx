@@ -6,6 +6,7 @@ is why all of them lie in memory of the Waiter, which stays PREPARING until the 
 """
 
 from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
 
 from pyfutex._arguments cimport as_address, as_sharing, as_size, as_word
 from pyfutex._calledtarget cimport called_load_cell
@@ -15,7 +16,7 @@ from pyfutex._core.key cimport key_log2_size
 from pyfutex._core.parts cimport vector_for
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, FAULT, MISFIT, MISMATCH, NO_MEMORY, OK, Status, TAKEN
 from pyfutex._core.target cimport READ, Sharing, Word, word_close, word_open
-from pyfutex._core.vector cimport MOST_ENTRIES, Vector
+from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport VECTOR
 from pyfutex._core.waitv cimport vector_begin, vector_give_up, vector_queue, vector_ready
 from pyfutex._delivery cimport deliver
@@ -23,6 +24,10 @@ from pyfutex._words cimport find_key
 from pyfutex.target cimport is_called, Target
 from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse
 
+
+cdef enum:
+    ON_STACK = 32
+    MOST_ITEMS = 0x3FFFFFFF
 
 cdef Status convert_item(object given, Item *item, list targets, list addrs) except? <Status> 255:
     cdef tuple words
@@ -115,16 +120,25 @@ cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items
 
 
 cdef Status queue_vector(object manager, CManager *m, Waiter w, object items, uint8_t priority) except? <Status> 255:
-    cdef Item words[MOST_ENTRIES]
+    cdef Item on_stack[ON_STACK]
+    cdef Item *words = on_stack
     cdef list targets = [], addrs = []
     cdef tuple given = tuple(items)
     cdef Status status
     cdef unsigned int n, i
-    if not 1 <= len(given) <= MOST_ENTRIES:
+    if not 1 <= len(given) <= MOST_ITEMS:
         return MISFIT
     n = <unsigned int> len(given)
-    for i in range(n):
-        status = convert_item(given[i], &words[i], targets, addrs)
-        if status != OK:
-            return status
-    return queue_items(manager, m, w, words, n, targets, addrs, priority)
+    if n > ON_STACK:
+        words = <Item *> malloc(n * sizeof(Item))
+        if words == NULL:
+            return NO_MEMORY
+    try:
+        for i in range(n):
+            status = convert_item(given[i], &words[i], targets, addrs)
+            if status != OK:
+                return status
+        return queue_items(manager, m, w, words, n, targets, addrs, priority)
+    finally:
+        if words != on_stack:
+            free(words)

@@ -1,7 +1,7 @@
 """Manager: the table of waiters of one address space."""
 
-from pyfutex._pimanager cimport PIManager
+from pyfutex._vectormanager cimport VectorManager
 
 
-cdef class Manager(PIManager):
+cdef class Manager(VectorManager):
     pass

@@ -4,7 +4,7 @@ from typing import Literal, NoReturn, Self, TypeAlias, final
 from pyfutex.completionqueue import CompletionQueue
 from pyfutex.futex import Futex
 from pyfutex.memory import Memory
-from pyfutex.results import Requeued, WaiterInfo, WaitItem, WaitResult, WakeWait
+from pyfutex.results import Requeued, WaiterInfo, WaitItem, WaitResult, WakeItem, WakeWait
 from pyfutex.target import Target
 from pyfutex.waiter import Waiter
 
@@ -13,6 +13,14 @@ _Item: TypeAlias = (
     | tuple[Target, int, int]
     | tuple[Target, int, int, bool | None]
     | tuple[Target, int, int, bool | None, int]
+)
+_WakeItem: TypeAlias = (
+    WakeItem
+    | tuple[Target, int]
+    | tuple[Target, int, int]
+    | tuple[Target, int, int, int]
+    | tuple[Target, int, int, int, bool | None]
+    | tuple[Target, int, int, int, bool | None, int]
 )
 
 @final
@@ -117,6 +125,7 @@ class Manager:
         clock: int = 1,
     ) -> int: ...
     def waitv_prepare(self, w: Waiter, items: Iterable[_Item], *, priority: int = 0) -> int | None: ...
+    def wakev(self, items: Iterable[_WakeItem]) -> list[int]: ...
     def wait_complete(self, w: Waiter) -> bool: ...
     def lock_pi(
         self,

@@ -1,4 +1,4 @@
-"""Manager: the futex operations, from Python; those on PI words are in _pimanager.pyx.
+"""Manager: the futex operations, from Python; those on PI words are in _pimanager.pyx, on many words in _vectormanager.pyx.
 
 Every operation has the same four steps: arguments; the word or key; one call of the engine, attached, and once more
 detached if a lock was not free; what was taken is delivered, and the status becomes a result or an exception.
@@ -20,7 +20,7 @@ from pyfutex._arguments cimport (
     convert_priority,
     nonzero_bitset,
 )
-from pyfutex._blocking cimport block_wait, block_waitv, block_wake_wait
+from pyfutex._blocking cimport block_wait, block_wake_wait
 from pyfutex._calledtarget cimport called_prepare
 from pyfutex._core.atomic cimport likely, load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
@@ -36,7 +36,6 @@ from pyfutex._errors cimport raise_status
 from pyfutex._immediate cimport finish, requeue_words, wake_op_words
 from pyfutex._inspection cimport cancel_all, list_waiters, queued_count, table_figures
 from pyfutex._pimanager cimport manager_bind
-from pyfutex._vectors cimport queue_vector
 from pyfutex._words cimport find_key
 from pyfutex.memory cimport check_target, Memory, target_of
 from pyfutex.target cimport Target
@@ -48,7 +47,7 @@ cdef object NORMAL = 0
 
 
 @cython.final
-cdef class Manager(PIManager):
+cdef class Manager(VectorManager):
     """Futexes of one address space, in user space: who waits on which word, and whom a wake reaches.
 
     Parameters
@@ -310,64 +309,6 @@ cdef class Manager(PIManager):
             return None
         waiter_refuse(w)
         return -status_errno(status)
-
-    def waitv(self, items, timeout=None, *, deadline=None, clock=1):
-        """Sleep until woken on one of several words, provided each holds its value.
-
-        Parameters
-        ----------
-        items : sequence of WaitItem, or of tuples (mem, addr, val[, private[, size]])
-            1 to 128 words, in any memories and of any sizes; the same word may stand there more than once.
-
-        Returns
-        -------
-        int
-            The index of the item that was woken; of several, the last one. -1: timed out. -2: a word held another
-            value, nobody slept.
-
-        Raises
-        ------
-        InvalidArgument
-            No item or too many, an address is misaligned, or there are no words of such a size.
-        OSError
-            EFAULT: nothing is mapped at an address.
-        TypeError, ValueError, OverflowError
-            An item is no such tuple, `val` does not fit into its word; or as in `wait`.
-
-        Notes
-        -----
-        Each item is queued and compared by itself, in order; who waits for two words may be counted by two wakes, and
-        twice by one that finds its word listed twice. A wake that meets an earlier item while a later one is found to
-        differ wins: its index is returned.
-        """
-        cdef Deadline until
-        as_deadline(timeout, deadline, clock, &until)
-        return block_waitv(self, self.m, items, until)
-
-    def waitv_prepare(self, Waiter w not None, items, *, priority=0):
-        """Queue a Waiter on several words, provided each holds its value. Never blocks.
-
-        Parameters
-        ----------
-        items : sequence of WaitItem, or of tuples (mem, addr, val[, private[, size]])
-            As for `waitv`.
-        priority : int, 0 to 99
-            As for `wait_prepare`, at each of the words.
-
-        Returns
-        -------
-        int or None
-            None: queued, or woken already: `Waiter.result` is then the index. Else the result at once, a negative
-            errno: -EAGAIN, a word held another value; -EINVAL, misaligned, no item or too many; -EFAULT, nothing is
-            mapped at an address.
-
-        Raises
-        ------
-        RuntimeError
-            `w` is queued already, or not taken from its completion queue yet.
-        """
-        cdef Status status = queue_vector(self, self.m, w, items, <uint8_t> convert_priority(priority))
-        return None if status == OK else -status_errno(status)
 
     def wait_complete(self, Waiter w not None):
         """Take a Waiter out of the queue, wherever a requeue may have moved it.

@@ -27,6 +27,7 @@ __all__ = [
     "WaitResult",
     "WaiterInfo",
     "WaiterState",
+    "WakeItem",
     "WakeWait",
 ]
 
@@ -68,6 +69,17 @@ class WaitItem(NamedTuple):
     mem: Target
     addr: int
     val: int  # what the word has to hold
+    private: bool | None = None
+    size: int = 4  # bytes
+
+
+class WakeItem(NamedTuple):
+    """One word of a `wakev`; a plain tuple does as well."""
+
+    mem: Target
+    addr: int
+    n: int = 1  # how many to wake
+    bitset: int = ANY
     private: bool | None = None
     size: int = 4  # bytes
 

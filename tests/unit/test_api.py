@@ -34,6 +34,7 @@ NAMES = {
     "Waiter",
     "WaiterInfo",
     "WaiterState",
+    "WakeItem",
     "WakeWait",
     "get_include",
 }

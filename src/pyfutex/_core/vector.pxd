@@ -27,9 +27,6 @@ from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32, store_relaxed_u32
 from pyfutex._core.waiter cimport LEAVING, PREPARING, QUEUED, WOKEN, WOKEN_EARLY, Waiter
 
 
-cdef enum:
-    MOST_ENTRIES = 128
-
 cdef enum Fate:
     # Of an entry, in its `phase`: written under its bucket lock, read by its taker and by the finisher.
     NOT_TAKEN = 0

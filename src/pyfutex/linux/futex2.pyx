@@ -6,9 +6,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from pyfutex._arguments cimport as_modulo
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, deadline_never
 from pyfutex._core.target cimport IS_PRIVATE, IS_SHARED
-from pyfutex._core.vector cimport MOST_ENTRIES
 from pyfutex._pimanager cimport LINUX_6_12
-from pyfutex.linux.operations cimport failure, requeue, wait, wait_vector, wake
+from pyfutex.linux.operations cimport MOST_ENTRIES, failure, requeue, wait, wait_vector, wake
 from pyfutex.linux.task cimport Blocked, BY_HANDLER, Place, Task
 from pyfutex.linux.timespec cimport SECONDS_64, SECONDS_64_ILP32, read_timespec
 from pyfutex.linux.usercopy cimport copy_in, errno_of, exchanged

@@ -12,6 +12,10 @@ from pyfutex._core.word cimport Word, word_compare
 from pyfutex.linux.task cimport Blocked, Place, Task
 
 
+cdef enum:
+    MOST_ENTRIES = 128      # of futex_waitv
+
+
 cdef inline bint differs(Task task, uint64_t addr, Sharing sharing, uint32_t val) noexcept:
     """Whether the engine can read this word, and it holds another value: no need to look any further at a wait for it."""
     cdef Word word

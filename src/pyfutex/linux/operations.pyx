@@ -29,7 +29,6 @@ from pyfutex._core.status cimport (
     status_errno,
 )
 from pyfutex._core.target cimport Access, IS_PRIVATE, KEY, READ, WRITE, word_close, word_open
-from pyfutex._core.vector cimport MOST_ENTRIES
 from pyfutex._core.wakeop cimport op_is_known
 from pyfutex._core.word cimport Word, word_compare, word_load
 from pyfutex._delivery cimport deliver
