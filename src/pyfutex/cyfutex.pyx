@@ -5,6 +5,7 @@ from pyfutex._core.nativecalls cimport (
     call_requeue,
     call_wait,
     call_wait_prepare,
+    call_waiter_cancel,
     call_waiter_result,
     call_waiter_wait,
     call_waitv,
@@ -40,7 +41,7 @@ from pyfutex._core.nativepi cimport (
     call_wait_requeue_pi,
     call_wait_requeue_pi_prepare,
 )
-from pyfutex._core.nativewaiter cimport NativeCallback, NativeWaiter, native_cancel, native_init
+from pyfutex._core.nativewaiter cimport NativeCallback, NativeWaiter, native_init
 from pyfutex._core.pistate cimport PIWait
 from pyfutex._core.place cimport CallDeadline, CallItem, Counts, Place, WakeItem
 from pyfutex._core.target cimport CALLED, CTarget
@@ -96,8 +97,9 @@ cdef uint64_t manager_waiters(pyfutex_manager *m) noexcept nogil:
 
 
 cdef void manager_owner_alive(pyfutex_manager *m, pyfutex_owner_alive alive, void *context) noexcept nogil:
-    (<CManager *> m).owner_alive_context = context
-    (<CManager *> m).owner_alive = alive
+    if m != NULL:
+        (<CManager *> m).owner_alive_context = context
+        (<CManager *> m).owner_alive = alive
 
 
 # --- targets --------------------------------------------------------------------------------------------------------
@@ -185,11 +187,14 @@ cdef int waitv(pyfutex_manager *m, const pyfutex_item *items, uint32_t n, const 
 # --- waiters that nobody sleeps in ----------------------------------------------------------------------------------
 
 cdef void waiter_init(pyfutex_waiter *w, pyfutex_callback callback, void *context) noexcept nogil:
-    native_init(<NativeWaiter *> w, <NativeCallback> callback, NULL, context)
+    if w != NULL:
+        native_init(<NativeWaiter *> w, <NativeCallback> callback, NULL, context)
 
 
 cdef void waiter_init_queue(pyfutex_waiter *w, pyfutex_queue *queue, void *context) noexcept nogil:
-    native_init(<NativeWaiter *> w, NULL, &(<NativeQueue *> queue).c, context)
+    # Without a queue it is waited for, or polled.
+    if w != NULL:
+        native_init(<NativeWaiter *> w, NULL, NULL if queue == NULL else &(<NativeQueue *> queue).c, context)
 
 
 cdef int wait_prepare(pyfutex_manager *m, pyfutex_waiter *w, const pyfutex_place *word, uint64_t value, uint32_t bitset,
@@ -204,7 +209,7 @@ cdef int waitv_prepare(pyfutex_manager *m, pyfutex_waiter *w, pyfutex_vector *v,
 
 
 cdef int waiter_cancel(pyfutex_waiter *w) noexcept nogil:
-    return native_cancel(<NativeWaiter *> w)
+    return call_waiter_cancel(<NativeWaiter *> w)
 
 
 cdef int waiter_wait(pyfutex_waiter *w, const pyfutex_deadline *deadline) noexcept nogil:
@@ -216,7 +221,7 @@ cdef int waiter_result(const pyfutex_waiter *w) noexcept nogil:
 
 
 cdef void *waiter_context(const pyfutex_waiter *w) noexcept nogil:
-    return (<const NativeWaiter *> w).context
+    return NULL if w == NULL else (<const NativeWaiter *> w).context
 
 
 # --- queues ---------------------------------------------------------------------------------------------------------

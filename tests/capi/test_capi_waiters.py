@@ -96,6 +96,15 @@ def test_null_waiters(api, m, words):
     assert api.wait_prepare(m, None, words.at(0), 0, ANY, 0) == EINVAL
     assert api.waitv_prepare(m, None, Vector(), Waiter(), words.items([(0, 0)]), 1) == EINVAL
     assert api.waiter_wait(None, None) == EINVAL
+    assert api.waiter_result(None) == EINVAL
+    assert api.waiter_cancel(None) == 0
+    assert api.waiter_context(None) is None
+    api.waiter_init(None, Callback(), None)
+    api.waiter_init_queue(None, None, None)
+    assert api.queue_fileno(None) == EINVAL
+    assert api.queue_pop(None) is None
+    api.target_free(None)
+    assert api.manager_waiters(None) == 0
 
 
 def test_a_manager_with_waiters_is_not_freed(api, words, polled):

@@ -49,7 +49,7 @@ def test_bad_deadlines(api, m, words, deadline):
     assert api.now(7) == -errno.EINVAL
 
 
-def calls(api, m, place, other):
+def calls(api, m, place, other, wakev=0):
     """Every operation on a place."""
     counts = Counts()
     yield api.wait(m, place, 0, ANY, Deadline(0, 1, 0))
@@ -64,8 +64,8 @@ def calls(api, m, place, other):
     item = Item(place if place is not None else Place(), 0)
     yield api.waitv(m, item, 1, Deadline(0, 1, 0))
     wakes = WakeItem(place if place is not None else Place(), 1, ANY, 7, 0)
-    assert api.wakev(m, wakes, 1) == 0
-    yield wakes.result
+    assert api.wakev(m, wakes, 1) == wakev
+    yield wakes.result if wakev == 0 else wakev
 
 
 @pytest.mark.parametrize("spoilt", ["null", "no target", "size", "sharing", "misaligned"])
@@ -83,6 +83,10 @@ def test_what_is_no_place(api, m, words, spoilt):
         place.addr += 2
     assert set(calls(api, m, place, words.at(8))) == {-errno.EINVAL}
     assert api.manager_waiters(m) == 0
+
+
+def test_no_manager(api, words):
+    assert set(calls(api, None, words.at(0), words.at(8), wakev=-errno.EINVAL)) == {-errno.EINVAL}
 
 
 def test_a_null_address_is_a_fault(api, m, words):

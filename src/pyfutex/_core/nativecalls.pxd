@@ -29,5 +29,6 @@ cdef int call_wait_prepare(CManager *m, NativeWaiter *w, const Place *word, uint
                            uint32_t priority) noexcept nogil
 cdef int call_waitv_prepare(CManager *m, NativeWaiter *w, Vector *v, Waiter *entries, const CallItem *items,
                             uint32_t n) noexcept nogil
+cdef int call_waiter_cancel(NativeWaiter *w) noexcept nogil
 cdef int call_waiter_wait(NativeWaiter *w, const CallDeadline *deadline) noexcept nogil
 cdef int call_waiter_result(const NativeWaiter *w) noexcept nogil

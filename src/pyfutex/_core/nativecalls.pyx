@@ -61,7 +61,7 @@ cdef int call_wake(CManager *m, const Place *word, uint32_t n, uint32_t bitset) 
     cdef Status status
     if bitset == 0:
         return -EINVAL
-    status = place_open(word, READ, &found)
+    status = place_open(m, word, READ, &found)
     if status != OK:
         return answer(status)
     word_close(&found)
@@ -83,12 +83,14 @@ cdef int call_wakev(CManager *m, WakeItem *items, size_t n) noexcept nogil:
     cdef WakeItem *item
     cdef size_t i, portion, first = 0
     cdef uint32_t n_valid
+    if m == NULL or (items == NULL and n):
+        return -EINVAL
     while first < n:
         portion = n - first if n - first < MOST_LOCKED else MOST_LOCKED
         n_valid = 0
         for i in range(portion):
             item = &items[first + i]
-            status = MISFIT if item.bitset == 0 else place_open(&item.place, READ, &found)
+            status = MISFIT if item.bitset == 0 else place_open(m, &item.place, READ, &found)
             item.result = answer(status)
             if status != OK:
                 continue
@@ -117,12 +119,12 @@ cdef int call_requeue(CManager *m, const Place *word, const Place *word2, bint c
     cdef Word found, found2
     cdef Taken taken
     cdef uint32_t requeued = 0
-    cdef Status status = place_open(word, READ, &found)
+    cdef Status status = place_open(m, word, READ, &found)
     if counts != NULL:
         counts.woken = counts.requeued = 0
     if status != OK:
         return answer(status)
-    status = place_open(word2, READ, &found2)
+    status = place_open(m, word2, READ, &found2)
     if status == OK:
         word_close(&found2)
         taken_init(&taken)
@@ -144,11 +146,11 @@ cdef int call_wake_op(CManager *m, const Place *word, const Place *word2, uint32
                       uint32_t n2) noexcept nogil:
     cdef Word found, found2
     cdef Taken taken
-    cdef Status status = place_open(word, READ, &found)
+    cdef Status status = place_open(m, word, READ, &found)
     if status != OK:
         return answer(status)
     word_close(&found)
-    status = place_open(word2, WRITE, &found2)
+    status = place_open(m, word2, WRITE, &found2)
     if status != OK:
         return answer(status)
     taken_init(&taken)
@@ -175,7 +177,7 @@ cdef int call_wait(CManager *m, const Place *word, uint64_t value, uint32_t bits
     cdef Status status
     if bitset == 0 or read_deadline(deadline, &until):
         return -EINVAL
-    status = place_open(word, READ, &found)
+    status = place_open(m, word, READ, &found)
     if status != OK:
         return answer(status)
     if is_too_wide(word, value):
@@ -199,11 +201,11 @@ cdef int call_wake_wait(CManager *m, const Place *word, uint32_t n, const Place 
     if read_deadline(deadline, &until):
         return -EINVAL
     # Whatever is wrong with the second word is found out before anybody is woken.
-    status = place_open(word, READ, &found)
+    status = place_open(m, word, READ, &found)
     if status != OK:
         return answer(status)
     word_close(&found)
-    status = place_open(word2, READ, &found2)
+    status = place_open(m, word2, READ, &found2)
     if status != OK:
         return answer(status)
     taken_init(&taken)
@@ -229,10 +231,11 @@ cdef int call_wake_wait(CManager *m, const Place *word, uint32_t n, const Place 
 cdef int call_waitv(CManager *m, const CallItem *items, uint32_t n, const CallDeadline *deadline) noexcept nogil:
     # On the heap: n is the caller's choice.
     cdef Waiter *entries
+    cdef Deadline until
     cdef NativeWaiter w
     cdef Vector v
     cdef int result
-    if n == 0:
+    if n == 0 or read_deadline(deadline, &until):
         return -EINVAL
     entries = <Waiter *> malloc(n * sizeof(Waiter))
     if entries == NULL:
@@ -255,7 +258,7 @@ cdef int call_wait_prepare(CManager *m, NativeWaiter *w, const Place *word, uint
     cdef Status status
     if w == NULL or bitset == 0 or priority > HIGHEST_PRIORITY:
         return -EINVAL
-    status = place_open(word, READ, &found)
+    status = place_open(m, word, READ, &found)
     if status != OK:
         return answer(status)
     if is_too_wide(word, value):
@@ -272,7 +275,7 @@ cdef int call_wait_prepare(CManager *m, NativeWaiter *w, const Place *word, uint
 
 cdef Status queue_one(CManager *m, Vector *v, Waiter *entries, const CallItem *item) noexcept nogil:
     cdef Word found
-    cdef Status status = place_open(&item.place, READ, &found)
+    cdef Status status = place_open(m, &item.place, READ, &found)
     if status != OK:
         return status
     if is_too_wide(&item.place, item.value):
@@ -288,7 +291,7 @@ cdef int call_waitv_prepare(CManager *m, NativeWaiter *w, Vector *v, Waiter *ent
     cdef Taken taken
     cdef Status status
     cdef uint32_t i
-    if w == NULL or v == NULL or entries == NULL or items == NULL or not 0 < n < QUEUED_NOW:
+    if m == NULL or w == NULL or v == NULL or entries == NULL or items == NULL or not 0 < n < QUEUED_NOW:
         return -EINVAL
     status = native_claim(w, VECTOR, 0, 0)
     if status != OK:
@@ -310,6 +313,10 @@ cdef int call_waitv_prepare(CManager *m, NativeWaiter *w, Vector *v, Waiter *ent
     return QUEUED_NOW
 
 
+cdef int call_waiter_cancel(NativeWaiter *w) noexcept nogil:
+    return w != NULL and native_cancel(w)
+
+
 cdef int call_waiter_wait(NativeWaiter *w, const CallDeadline *deadline) noexcept nogil:
     cdef Deadline until
     cdef Status status
@@ -322,7 +329,10 @@ cdef int call_waiter_wait(NativeWaiter *w, const CallDeadline *deadline) noexcep
 
 
 cdef int call_waiter_result(const NativeWaiter *w) noexcept nogil:
-    cdef uint32_t phase = native_phase(<NativeWaiter *> w)
+    cdef uint32_t phase
+    if w == NULL:
+        return -EINVAL
+    phase = native_phase(<NativeWaiter *> w)
     if phase == WOKEN:
         return native_result(w)
     return QUEUED_NOW if phase == QUEUED else -ECANCELED

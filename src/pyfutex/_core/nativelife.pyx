@@ -23,7 +23,7 @@ from pyfutex._core.family cimport (
     next_serial,
 )
 from pyfutex._core.inspect cimport Survey, table_bytes, visit_bucket
-from pyfutex._core.place cimport place_open
+from pyfutex._core.place cimport place_find
 from pyfutex._core.status cimport DETACHED, OK, Status, status_errno
 from pyfutex._core.table cimport Table
 from pyfutex._core.target cimport FLAT, NATIVE, READ, word_close
@@ -58,7 +58,7 @@ cdef uint64_t life_manager_waiters(CManager *m) noexcept nogil:
     cdef Survey survey
     census.manager = m
     census.n = 0
-    if is_stale(m):
+    if m == NULL or is_stale(m):
         return 0
     memset(&survey, 0, sizeof(Survey))
     visit_table(m.shared, &census, &survey)
@@ -81,6 +81,8 @@ cdef int life_manager_free(CManager *m) noexcept nogil:
 cdef int life_manager_stats(CManager *m, Stats *stats) noexcept nogil:
     cdef Census census
     cdef Survey survey
+    if m == NULL or stats == NULL:
+        return -EINVAL
     if is_stale(m) and manager_renew(m) != OK:
         return -ENOMEM
     census.manager = m
@@ -155,6 +157,8 @@ cdef void life_queue_free(NativeQueue *q) noexcept nogil:
 
 cdef int life_queue_fileno(NativeQueue *q) noexcept nogil:
     cdef int fd
+    if q == NULL:
+        return -EINVAL
     completions_after_fork(&q.c, current_epoch())
     fd = completions_bell(&q.c)
     return fd if fd >= 0 else -errno
@@ -163,6 +167,8 @@ cdef int life_queue_fileno(NativeQueue *q) noexcept nogil:
 cdef NativeWaiter *life_queue_pop(NativeQueue *q) noexcept nogil:
     # As CompletionQueue.pop: when none is left the bell is silenced, and rung again if somebody pushed since.
     cdef Waiter *w
+    if q == NULL:
+        return NULL
     completions_after_fork(&q.c, current_epoch())
     if q.ready == NULL:
         q.ready = completions_take(&q.c)
@@ -183,7 +189,7 @@ cdef NativeWaiter *life_queue_pop(NativeQueue *q) noexcept nogil:
 
 cdef int life_key_of(const Place *word, uint64_t *space, uint64_t *offset) noexcept nogil:
     cdef Word found
-    cdef Status status = place_open(word, READ, &found)
+    cdef Status status = place_find(word, READ, &found)
     if status != OK:
         return -status_errno(status)
     word_close(&found)

@@ -46,8 +46,8 @@ cdef inline bint is_thread(uint32_t tid) noexcept nogil:
     return 0 < tid <= TID_MASK
 
 
-cdef Status open_pi(const Place *place, Word *word) noexcept nogil:
-    return MISFIT if place != NULL and place.size != 4 else place_open(place, WRITE, word)
+cdef Status open_pi(const CManager *m, const Place *place, Word *word) noexcept nogil:
+    return MISFIT if place != NULL and place.size != 4 else place_open(m, place, WRITE, word)
 
 
 cdef void ask_for_owner(CManager *m, const Word *word, uint32_t tid, Owner *owner) noexcept nogil:
@@ -84,7 +84,7 @@ cdef int call_lock_pi(CManager *m, const Place *word, uint32_t tid, const CallDe
     if read_deadline(deadline, &until) or not is_thread(tid):
         return -EINVAL
     while True:
-        status = open_pi(word, &found)
+        status = open_pi(m, word, &found)
         if status != OK:
             return answer(status)
         waiter_init(&w, PI, THREAD, 0, 0)
@@ -105,7 +105,7 @@ cdef int call_trylock_pi(CManager *m, const Place *word, uint32_t tid) noexcept 
     cdef Word found
     cdef Waiter w
     cdef PIWait wait
-    cdef Status status = open_pi(word, &found)
+    cdef Status status = open_pi(m, word, &found)
     if status == OK:
         if is_thread(tid):
             waiter_init(&w, PI, THREAD, 0, 0)
@@ -120,7 +120,7 @@ cdef int call_trylock_pi(CManager *m, const Place *word, uint32_t tid) noexcept 
 cdef int call_unlock_pi(CManager *m, const Place *word, uint32_t tid) noexcept nogil:
     cdef Word found
     cdef Taken taken
-    cdef Status status = open_pi(word, &found)
+    cdef Status status = open_pi(m, word, &found)
     if status != OK:
         return answer(status)
     taken_init(&taken)
@@ -136,7 +136,7 @@ cdef int call_lock_pi_prepare(CManager *m, NativeWaiter *w, PIWait *wait, const 
     cdef Status status
     if w == NULL or wait == NULL or not is_thread(tid) or priority > HIGHEST_PRIORITY:
         return -EINVAL
-    status = open_pi(word, &found)
+    status = open_pi(m, word, &found)
     if status != OK:
         return answer(status)
     status = native_claim(w, PI, 0, <uint8_t> priority)
@@ -153,12 +153,12 @@ cdef Status queue_for_pi(CManager *m, Waiter *w, PIWait *wait, const Place *word
                          uint64_t value) noexcept nogil:
     """Queue a REQUEUE_PI waiter, whose `wait` lacks but the key of the second word."""
     cdef Word found, found2
-    cdef Status status = open_pi(word2, &found2)
+    cdef Status status = open_pi(m, word2, &found2)
     if status != OK:
         return status
     wait.target_key = found2.key
     word_close(&found2)
-    status = place_open(word, READ, &found)
+    status = place_open(m, word, READ, &found)
     if status != OK:
         return status
     if is_too_wide(word, value) or key_equal(&found.key, &found2.key):
@@ -211,12 +211,12 @@ cdef int call_cmp_requeue_pi(CManager *m, const Place *word, const Place *word2,
     cdef Word found, found2
     cdef Taken taken
     cdef uint32_t requeued = 0
-    cdef Status status = place_open(word, READ, &found)
+    cdef Status status = place_open(m, word, READ, &found)
     if counts != NULL:
         counts.woken = counts.requeued = 0
     if status != OK:
         return answer(status)
-    status = open_pi(word2, &found2)
+    status = open_pi(m, word2, &found2)
     if status != OK:
         word_close(&found)
         return answer(status)
@@ -246,7 +246,7 @@ cdef int call_owner_exit(CManager *m, uint32_t tid) noexcept nogil:
     cdef Heir heir
     cdef Status status
     cdef int handed = 0
-    if not is_thread(tid):
+    if m == NULL or not is_thread(tid):
         return -EINVAL
     while True:
         taken_init(&taken)

@@ -14,8 +14,6 @@ cdef extern from "pyfutex.h" nogil:
     enum:
         QUEUED_NOW "PYFUTEX_QUEUED"
 
-    ctypedef struct ManagerHandle "pyfutex_manager":
-        pass
     ctypedef struct TargetHandle "pyfutex_target":
         pass
 
@@ -44,16 +42,12 @@ cdef extern from "pyfutex.h" nogil:
         int32_t result
 
 
-cdef inline CManager *manager_in(ManagerHandle *m) noexcept nogil:
-    return <CManager *> m
-
-
 cdef inline int log2_of(uint32_t size) noexcept nogil:
     # -1: there are no words of such a size.
     return 2 if size == 4 else 3 if size == 8 else 0 if size == 1 else 1 if size == 2 else -1
 
 
-cdef inline Status place_open(const Place *place, Access access, Word *word) noexcept nogil:
+cdef inline Status place_find(const Place *place, Access access, Word *word) noexcept nogil:
     """As word_open: OK, then word_close is due; MISFIT, also for what is no place; FAULT."""
     cdef const CTarget *target
     cdef int log2_size
@@ -66,8 +60,13 @@ cdef inline Status place_open(const Place *place, Access access, Word *word) noe
     return word_open(target, place.addr, <uint32_t> log2_size, <Sharing> place.sharing, access, word)
 
 
+cdef inline Status place_open(const CManager *m, const Place *place, Access access, Word *word) noexcept nogil:
+    """The same for an operation of a manager: MISFIT also without one."""
+    return MISFIT if m == NULL else place_find(place, access, word)
+
+
 cdef inline bint is_too_wide(const Place *place, uint64_t value) noexcept nogil:
-    # Requires: place_open was OK.
+    # Requires: place_find was OK.
     return place.size < 8 and value >> 8 * place.size != 0
 
 

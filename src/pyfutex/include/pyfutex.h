@@ -20,6 +20,8 @@
  * released, or from threads that Python knows nothing of: they sleep for a moment where a lock inside is held, and
  * those with a deadline until they are woken. Only the functions that take a PyObject need an attached thread.
  *
+ * NULL where a pointer is needed, and a place whose target is NULL, are -EINVAL, or nothing is done.
+ *
  * Memory. What a place points to, and every waiter that is queued, has to stay where it is until it is not queued any more.
  */
 #ifndef PYFUTEX_H
