@@ -4,7 +4,7 @@
 #   make test     the test suite
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
-#   make tsan     the stress and the native tests under the thread sanitizer
+#   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
 #   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
@@ -182,5 +182,5 @@ tsan: $(venv_tsan)/.tests-native $(venv_tsan)/.group-test
 	fixed=$$(setarch "$$(uname -m)" -R true 2>/dev/null && echo setarch "$$(uname -m)" -R); \
 	set -x; PYFUTEX_STRESS=$(TSAN_STRESS) LD_PRELOAD="$$runtime" \
 	TSAN_OPTIONS="halt_on_error=1 suppressions=$(abspath .ci/tsan-suppressions) $$TSAN_OPTIONS" \
-	$$fixed $(venv_tsan)/bin/python -m pytest tests/stress tests/native --ignore=tests/native/test_native_litmus.py \
+	$$fixed $(venv_tsan)/bin/python -m pytest tests/stress tests/native tests/capi --ignore=tests/native/test_native_litmus.py \
 	--capture=sys -x $(TEST_ARGS)
