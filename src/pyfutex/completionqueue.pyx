@@ -11,12 +11,12 @@ from pyfutex._arguments cimport as_count, convert_deadline
 from pyfutex._core.atomic cimport load_acquire_u64, load_u32, store_release_u32
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
 from pyfutex._core.completions cimport (
-    bell_free,
     bell_ring,
     bell_silence,
     bell_wait,
     completions_after_fork,
     completions_bell,
+    completions_end,
     completions_take,
 )
 from pyfutex._core.family cimport current_epoch
@@ -52,8 +52,7 @@ cdef class CompletionQueue:
 
     def __dealloc__(self):
         # Nothing is queued that names us: such a waiter holds a reference to its completion queue.
-        if self.c.bell:
-            bell_free(self.c.bell)
+        completions_end(&self.c, current_epoch())
 
     def fileno(self):
         """A descriptor that is readable while the queue is not empty, for select, poll, epoll and event loops.

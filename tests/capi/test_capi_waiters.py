@@ -117,19 +117,23 @@ def test_a_manager_with_waiters_is_not_freed(api, words, polled):
     assert api.manager_free(None) == 0
 
 
-def test_sleeping_on_a_prepared_waiter(api, m, words, polled, spawn, wait_until):
+def test_sleeping_on_a_prepared_waiter(api, words, polled, spawn, wait_until):
+    manager = pyfutex.Manager()  # which can be asked whether somebody sleeps on it
+    m = api.manager_of(manager)
     waiter = polled()[0]
     assert api.waiter_wait(waiter, None) == EINVAL
     api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0)
     assert api.waiter_wait(waiter, soon(api)) == -errno.ETIMEDOUT
     assert api.waiter_result(waiter) == QUEUED
     sleeper = spawn(api.waiter_wait, waiter, None)
-    wait_until(lambda: api.wake(m, words.at(0), 1, ANY) == 1)
+    wait_until(lambda: manager.waiters()[0].queued_for > 0)
+    assert api.waiter_wait(waiter, soon(api)) == EBUSY
+    assert api.wake(m, words.at(0), 1, ANY) == 1
     assert sleeper.result() == 0
     assert api.waiter_wait(waiter, None) == 0
     api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0)
     sleeper = spawn(api.waiter_wait, waiter, None)
-    wait_until(lambda: api.waiter_wait(waiter, soon(api, 0)) == EBUSY)
+    wait_until(lambda: manager.waiters()[0].queued_for > 0)
     assert api.waiter_cancel(waiter) == 1
     assert sleeper.result() == -errno.ECANCELED
 

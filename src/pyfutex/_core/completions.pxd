@@ -6,11 +6,16 @@ from pyfutex._core.atomic cimport (
     cas_u32,
     cas_u64,
     exchange_u64,
+    fetch_add_u32,
+    fetch_sub_release_u32,
+    load_acquire_u32,
     load_relaxed_u32,
     load_relaxed_u64,
     load_u32,
     load_u64,
+    store_release_u32,
 )
+from pyfutex._core.region cimport give_way
 from pyfutex._core.waiter cimport Waiter
 
 
@@ -27,13 +32,17 @@ cdef struct Completions:
     uint64_t newest     # atomic. The waiter pushed last, linked through Waiter.next; 0: none
     uint32_t bell       # atomic. An eventfd, rung whenever `newest` stops being 0; 0: nobody has asked for it yet
     uint32_t epoch      # atomic. Fork epoch in which the bell was this process's own
+    uint32_t pushers    # atomic. Threads that are inside completions_push
 
 
 cdef inline void completions_after_fork(Completions *c, uint32_t epoch) noexcept nogil:
     # Before the first use in a child: ring no bell that the parent listens to.
     cdef uint32_t then = load_relaxed_u32(&c.epoch)
-    if then != epoch and cas_u32(&c.epoch, then, epoch) and load_u32(&c.bell):
-        bell_renew(c.bell)
+    if then != epoch and cas_u32(&c.epoch, then, epoch):
+        store_release_u32(&c.pushers, 0)
+        if load_u32(&c.bell) == 0:
+            return
+        bell_renew(<int> c.bell)
         if load_relaxed_u64(&c.newest) != 0:
             bell_ring(c.bell)
 
@@ -55,15 +64,30 @@ cdef inline int completions_bell(Completions *c) noexcept nogil:
 
 
 cdef inline void completions_push(Completions *c, Waiter *w) noexcept nogil:
-    # Requires: w is marked, and `undrained`, so that nobody queues it anew while its link is ours.
+    # Requires: w is marked, and `undrained`, so that nobody queues it anew while its link is ours. Until w is pushed it
+    # keeps the queue alive; from then on somebody may take it off and free both, so `pushers` holds the queue.
     cdef uint64_t newest
+    fetch_add_u32(&c.pushers, 1)
     while True:
         newest = load_relaxed_u64(&c.newest)
         w.next = <Waiter *> newest
         if cas_u64(&c.newest, newest, <uint64_t> w):
             break
     if newest == 0 and load_u32(&c.bell):
-        bell_ring(c.bell)
+        bell_ring(<int> c.bell)
+    # Release: the last access.
+    fetch_sub_release_u32(&c.pushers, 1)
+
+
+cdef inline void completions_end(Completions *c, uint32_t epoch) noexcept nogil:
+    """Before its memory goes: let those be done who have pushed what was taken off already. They need no lock, nor the GIL.
+    After a fork there are none."""
+    cdef uint32_t times = 0
+    while load_relaxed_u32(&c.epoch) == epoch and load_acquire_u32(&c.pushers) != 0:
+        give_way(times)
+        times += 1
+    if load_u32(&c.bell):
+        bell_free(<int> load_u32(&c.bell))
 
 
 cdef inline Waiter *completions_take(Completions *c) noexcept nogil:

@@ -7,11 +7,11 @@ from libc.string cimport memset
 from pyfutex._core.atomic cimport load_acquire_u64, load_u32, store_release_u32
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, now_ns
 from pyfutex._core.completions cimport (
-    bell_free,
     bell_ring,
     bell_silence,
     completions_after_fork,
     completions_bell,
+    completions_end,
     completions_take,
 )
 from pyfutex._core.family cimport (
@@ -150,8 +150,8 @@ cdef NativeQueue *life_queue_new() noexcept nogil:
 
 
 cdef void life_queue_free(NativeQueue *q) noexcept nogil:
-    if q != NULL and q.c.bell:
-        bell_free(<int> q.c.bell)
+    if q != NULL:
+        completions_end(&q.c, current_epoch())
     free(q)
 
 

@@ -48,7 +48,8 @@ cdef uint32_t native_phase(NativeWaiter *w) noexcept nogil
 cdef int native_result(const NativeWaiter *w) noexcept nogil
 
 # Mark the native waiters in `taken` and call back. A callback that wakes others has theirs run inside it, to some depth;
-# beyond, they are put off until the outermost is back. Requires: no lock held.
+# beyond, their calls (not their marks) are put off until the outermost is back, if there is memory to note them down.
+# Requires: no lock held.
 cdef void deliver_natives(Taken *taken) noexcept nogil
 
 # Deliver everything in `taken` on a thread that is not attached: threads, native waiters, then Python ones, whose callbacks

@@ -1,6 +1,7 @@
 """Waiters of C code, and delivery without the GIL. Contracts and phases are in nativewaiter.pxd."""
 
 from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
 
 from pyfutex._core.atomic cimport (
     cas_u32,
@@ -44,12 +45,17 @@ cdef extern from "native_depth.h" nogil:
 
 cdef enum:
     MAX_DEPTH = 16
-    PORTION = 32        # waiters that are marked before the first of them is called
+    AT_ONCE = 32        # waiters that are marked before the first of them is called
 
 cdef struct Call:
     NativeCallback callback
     void *context
     int result
+
+cdef struct Portion:
+    Call calls[AT_ONCE]
+    int n
+    Portion *next       # of those that are put off
 
 
 cdef void native_init(NativeWaiter *w, NativeCallback callback, Completions *queue, void *context) noexcept nogil:
@@ -160,43 +166,68 @@ cdef inline Waiter *mark_native(Waiter *w, Call *call) noexcept nogil:
     return next
 
 
+cdef Waiter *mark_portion(Waiter *w, Portion *portion) noexcept nogil:
+    portion.n = 0
+    while w != NULL and portion.n < AT_ONCE:
+        w = mark_native(w, &portion.calls[portion.n])
+        portion.n += portion.calls[portion.n].callback != NULL
+    return w
+
+
+cdef void call_portion(const Portion *portion) noexcept nogil:
+    cdef int i
+    for i in range(portion.n):
+        portion.calls[i].callback(portion.calls[i].context, portion.calls[i].result)
+
+
 cdef void call_all(Waiter *w) noexcept nogil:
-    cdef Call calls[PORTION]
-    cdef int n, i
+    cdef Portion portion
     while w != NULL:
-        n = 0
-        while w != NULL and n < PORTION:
-            w = mark_native(w, &calls[n])
-            n += calls[n].callback != NULL
-        for i in range(n):
-            calls[i].callback(calls[i].context, calls[i].result)
+        w = mark_portion(w, &portion)
+        call_portion(&portion)
+
+
+cdef Waiter *put_off_all(Waiter *w) noexcept nogil:
+    """Mark them, and note down what is to be called. Returns those for which there was no memory."""
+    global put_off, put_off_last
+    cdef Portion *portion
+    while w != NULL:
+        portion = <Portion *> malloc(sizeof(Portion))
+        if portion == NULL:
+            return w
+        w = mark_portion(w, portion)
+        portion.next = NULL
+        if put_off == NULL:
+            put_off = portion
+        else:
+            (<Portion *> put_off_last).next = portion
+        put_off_last = portion
+    return NULL
+
+
+cdef void call_put_off() noexcept nogil:
+    global put_off
+    cdef Portion *portion
+    while put_off != NULL:
+        portion = <Portion *> put_off
+        put_off = portion.next
+        call_portion(portion)
+        free(portion)
 
 
 cdef void deliver_natives(Taken *taken) noexcept nogil:
-    global depth, put_off, put_off_last
+    global depth
     cdef Waiter *w = taken.natives
-    cdef Waiter *last
-    if w == NULL:
-        return
     taken.natives = NULL
     taken.natives_end = &taken.natives
     if depth >= MAX_DEPTH:
-        last = w
-        while last.next != NULL:
-            last = last.next
-        if put_off == NULL:
-            put_off = w
-        else:
-            (<Waiter *> put_off_last).next = w
-        put_off_last = last
+        w = put_off_all(w)
+    if w == NULL:
         return
     depth += 1
     call_all(w)
     if depth == 1:
-        while put_off != NULL:
-            w = <Waiter *> put_off
-            put_off = NULL
-            call_all(w)
+        call_put_off()
     depth -= 1
 
 
