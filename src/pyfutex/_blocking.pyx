@@ -57,7 +57,12 @@ cdef Waiter sleeper():
 
 cdef object sleep_on(Waiter w, Deadline until):
     """Sleep on a queued object waiter and leave the queue in any case: WOKEN, TIMEOUT, or None after a signal."""
-    result = waiter_sleep(w, until, False)
+    try:
+        result = waiter_sleep(w, until, False)
+    except BaseException:
+        if not waiter_cancel(w):
+            waiter_settle(w)
+        raise
     if result is WOKEN or not waiter_cancel(w):
         waiter_settle(w)
         return WOKEN
@@ -155,7 +160,7 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
         with nogil:
             woke = engine_wake(m, &wake_key, n, 0xFFFFFFFF, &taken, DETACHED)
     woken = taken.n
-    if woke != OK or taken.n_objects or taken.entries != NULL or is_called(mem2):
+    if woke != OK or taken.n_objects or taken.natives != NULL or taken.entries != NULL or is_called(mem2):
         # Python has to run before we may sleep.
         deliver(&taken)
         if woke != OK:

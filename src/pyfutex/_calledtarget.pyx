@@ -13,7 +13,7 @@ from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, MISMATCH, NO_ME
 from pyfutex._core.waiter cimport IDLE, PLACEHOLDER, PLAIN, THREAD, WOKEN, Waiter as CWaiter, waiter_init
 from pyfutex._core.wakeop cimport OP_SET, op_apply, op_compare, op_is_known, op_operand, op_operation
 from pyfutex.target cimport Target
-from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_claim, waiter_phase, waiter_refuse
+from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_claim, waiter_phase, waiter_refuse, waiter_settle
 
 
 cdef inline uint64_t checked(object value, uint32_t log2_size) except? 0:
@@ -66,8 +66,10 @@ cdef Status called_queue(CManager *m, Waiter w, Target mem, object addr, const C
     try:
         seen = called_load_cell(mem, addr, key_log2_size(key))
     except BaseException:
-        if not waiter_cancel(w) and waiter_phase(w) == WOKEN and w.c.kind == PLAIN:
-            w._wake_another()       # somebody was counted as woken, and nobody will know
+        if not waiter_cancel(w):
+            waiter_settle(w)
+            if waiter_phase(w) == WOKEN and w.c.kind == PLAIN:
+                w._wake_another()       # somebody was counted as woken, and nobody will know
         raise
     if seen == val or not waiter_cancel(w):
         return OK

@@ -22,7 +22,7 @@ from pyfutex._core.waitv cimport vector_begin, vector_give_up, vector_queue, vec
 from pyfutex._delivery cimport deliver
 from pyfutex._words cimport find_key
 from pyfutex.target cimport is_called, Target
-from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse
+from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse, waiter_settle
 
 
 cdef enum:
@@ -109,6 +109,7 @@ cdef Status queue_items(object manager, CManager *m, Waiter w, const Item *items
                     status = MISMATCH
             except BaseException:
                 if give_up(w, v) == TAKEN:
+                    waiter_settle(w)
                     w._wake_another()       # somebody was counted as woken, and nobody will know
                 raise
         if status != OK:

@@ -77,6 +77,10 @@ cdef class CompletionQueue:
         if self.ready == NULL:
             self.ready = completions_take(&self.c)
             if self.ready == NULL:
+                if load_u32(&self.c.bell):
+                    bell_silence(self.c.bell)
+                    if load_acquire_u64(&self.c.newest) != 0:
+                        bell_ring(self.c.bell)
                 return None
         w = self.ready
         waiter = <object> w.owner

@@ -42,8 +42,8 @@ cdef int waiter_phase(Waiter w) noexcept
 # The index of a vector that is WOKEN. Waits, detached, for those who are still at it; then its key is there too.
 cdef uint32_t waiter_index(Waiter w) noexcept
 
-# The end of a sleep on a taken waiter that stands for its thread. Waits, detached, for the mark; a taker that was not
-# attached has left the queue's reference to us.
+# The end of a taken waiter that stands for its thread; nothing for others. Waits, detached, for the mark; a taker that was
+# not attached has left the queue's reference to us.
 cdef void waiter_settle(Waiter w) noexcept
 
 # Sleep on w until it is woken or `until`: WaitResult.WOKEN or TIMEOUT (still queued). RuntimeError as Waiter.wait. On a

@@ -35,6 +35,7 @@ from pyfutex._core.waiter cimport (
     PLAIN,
     PREPARING,
     QUEUED,
+    QUEUED_MANY,
     REQUEUE_PI,
     VECTOR,
     WITH_REFERENCE,
@@ -81,7 +82,7 @@ cdef int waiter_phase(Waiter w) noexcept:
     cdef int phase = load_acquire_u32(&w.c.phase)
     if w.c.epoch == current_epoch():
         return seen_phase(phase)
-    if phase == QUEUED:
+    if phase == QUEUED or phase == QUEUED_MANY:
         waiter_cancel(w)
     elif (phase == LEAVING or (phase == WOKEN and not is_marked(&w.c))) and cas_u32(&w.c.phase, phase, CANCELLED):
         mark_waiter(&w.c, WITHDRAWN)
@@ -121,6 +122,10 @@ cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, 
     if phase == WOKEN and not is_marked(&w.c):
         with nogil:
             await_mark(&w.c)    # its waker took it and is about to mark it
+    if load_acquire_u32(&w.c.undrained):
+        # Not known before the mark.
+        store_release_u32(&w.c.phase, WOKEN)
+        raise RuntimeError("the waiter is still in its completion queue")
     # Ours alone from here on. The descriptor and the queue stay what they are.
     store_relaxed_u64(&w.c.mark, UNMARKED)
     w.c.kind = kind
@@ -178,6 +183,8 @@ cdef void await_end(Waiter w) noexcept:
 
 
 cdef void waiter_settle(Waiter w) noexcept:
+    if not w.c.is_slept_on:
+        return
     await_end(w)
     if load_acquire_u32(&w.c.undrained) == WITH_REFERENCE:
         store_release_u32(&w.c.undrained, DRAINED)
@@ -191,15 +198,17 @@ cdef uint32_t waiter_index(Waiter w) noexcept:
 
 cdef bint waiter_cancel(Waiter w) noexcept:
     cdef Status status
+    cdef uint32_t phase
     cdef bint serialised
     cdef Target target
-    if load_acquire_u32(&w.c.phase) != QUEUED:
-        return False
-    if w.c.kind == VECTOR:
+    phase = load_acquire_u32(&w.c.phase)
+    if phase == QUEUED_MANY:
         if not cancel_vector(w):
             return False
         withdraw(w)
         return True
+    if phase != QUEUED:
+        return False
     # A PI waiter on a Python target leaves under the target's PI mutex: its unlock reads the queue, then the word.
     serialised = w.c.kind >= PI and is_called(<Target> w.target) and not pi_is_mine(&(<Target> w.target).pi)
     if serialised:
@@ -272,7 +281,7 @@ cdef Status notify_through(Waiter w, int fd, void *queue) noexcept:
     if w.c.kind == VECTOR:
         v = <Vector *> w.c.part
         # Another thread may have been faster to give w another life.
-        if load_acquire_u32(&w.c.phase) != QUEUED or not part_before(v).is_vector:
+        if load_acquire_u32(&w.c.phase) != QUEUED_MANY or not part_before(v).is_vector:
             return TAKEN
         status = vector_notify_through(v, fd, queue, ATTACHED)
         if status == CONTENDED:

@@ -12,7 +12,6 @@ from pyfutex._core.atomic cimport (
     load_relaxed_u32,
     load_relaxed_u64,
     load_u32,
-    load_u64,
     store_release_u32,
 )
 from pyfutex._core.region cimport give_way
@@ -43,8 +42,7 @@ cdef inline void completions_after_fork(Completions *c, uint32_t epoch) noexcept
         if load_u32(&c.bell) == 0:
             return
         bell_renew(<int> c.bell)
-        if load_relaxed_u64(&c.newest) != 0:
-            bell_ring(c.bell)
+        bell_ring(<int> c.bell)
 
 
 cdef inline int completions_bell(Completions *c) noexcept nogil:
@@ -54,12 +52,10 @@ cdef inline int completions_bell(Completions *c) noexcept nogil:
         made = bell_new()
         if made < 0:
             return -1
-        if not cas_u32(&c.bell, 0, <uint32_t> made):
+        if cas_u32(&c.bell, 0, <uint32_t> made):
+            bell_ring(made)     # for what was pushed before, and not handed out yet
+        else:
             bell_free(made)
-        # Either we see what was pushed before, or who pushes sees the bell: each writes, then reads, in the one order of
-        # all sequentially consistent accesses.
-        elif load_u64(&c.newest) != 0:
-            bell_ring(made)
     return <int> load_u32(&c.bell)
 
 

@@ -185,6 +185,9 @@ cdef CManager *manager_new(CManager *parent) noexcept nogil:
         return NULL
     m.seed = process_seed
     m.fork_epoch = &fork_epoch
+    if parent != NULL and is_stale(parent) and manager_renew(parent) != OK:
+        free(m)
+        return NULL
     m.epoch = current_epoch()
     lock_registry()
     m.family = family_new() if parent == NULL else parent.family

@@ -8,6 +8,7 @@ from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.bucketlocks cimport MOST_LOCKED
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport (
+    await_mark,
     engine_prepare,
     engine_requeue,
     engine_sleep,
@@ -133,12 +134,14 @@ cdef int call_requeue(CManager *m, const Place *word, const Place *word2, bint c
         else:
             status = engine_requeue(m, &found.key, &found2.key, &found if compares else NULL, value, n_wake, n_requeue,
                                     NULL, &taken, &requeued, DETACHED)
+        word_close(&found)
         if counts != NULL:
             counts.woken = taken.n
             counts.requeued = requeued
         if taken.n:
             deliver_detached(&taken)
-    word_close(&found)
+    else:
+        word_close(&found)
     return answer(status)
 
 
@@ -245,6 +248,7 @@ cdef int call_waitv(CManager *m, const CallItem *items, uint32_t n, const CallDe
     if result == QUEUED_NOW:
         result = call_waiter_wait(&w, deadline)
         if result == 0 or not native_cancel(&w):
+            await_mark(&w.c)
             result = native_result(&w)
     free(entries)
     return result

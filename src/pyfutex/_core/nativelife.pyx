@@ -64,7 +64,8 @@ cdef uint64_t life_manager_waiters(CManager *m) noexcept nogil:
     visit_table(m.shared, &census, &survey)
     member = family_members(m)
     while member != NULL:
-        visit_table(&member.private, &census, &survey)
+        if not is_stale(member):
+            visit_table(&member.private, &census, &survey)
         member = member.sibling
     return census.n
 
@@ -173,6 +174,10 @@ cdef NativeWaiter *life_queue_pop(NativeQueue *q) noexcept nogil:
     if q.ready == NULL:
         q.ready = completions_take(&q.c)
         if q.ready == NULL:
+            if load_u32(&q.c.bell):
+                bell_silence(<int> q.c.bell)
+                if load_acquire_u64(&q.c.newest) != 0:
+                    bell_ring(<int> q.c.bell)
             return NULL
     w = q.ready
     q.ready = w.next

@@ -50,47 +50,56 @@ cdef Status open_pi(const CManager *m, const Place *place, Word *word) noexcept 
     return MISFIT if place != NULL and place.size != 4 else place_open(m, place, WRITE, word)
 
 
-cdef void ask_for_owner(CManager *m, const Word *word, uint32_t tid, Owner *owner) noexcept nogil:
-    """Whether the owner of the word lives, if the manager has whom to ask. No lock is held."""
+cdef Status ask_for_owner(CManager *m, const Place *place, uint32_t tid, Owner *owner) noexcept nogil:
+    """Whether the owner of the word lives, if the manager has whom to ask. The word is closed by then, and no lock held."""
+    cdef Word word
     cdef uint64_t value
+    cdef Status status
     owner.tid = 0
     owner.is_alive = True
     owner.deaths = load_acquire_u32(&m.family.deaths)
-    if m.owner_alive == NULL or word_load(word, &value) != OK:
-        return
+    if m.owner_alive == NULL:
+        return OK
+    status = open_pi(m, place, &word)
+    if status != OK:
+        return status
+    status = word_load(&word, &value)
+    word_close(&word)
     value &= TID_MASK
-    if value != 0 and value != tid:
+    if status == OK and value != 0 and value != tid:
         owner.is_alive = m.owner_alive(m.owner_alive_context, <uint32_t> value) != 0
         owner.tid = <uint32_t> value
+    return status
 
 
-cdef Status acquire(CManager *m, Waiter *w, const Word *word, uint32_t tid, bint is_try) noexcept nogil:
-    """As engine_lock_pi, but never OWNER_CHANGED."""
+cdef Status acquire(CManager *m, Waiter *w, const Place *place, uint32_t tid, bint is_try) noexcept nogil:
+    """As engine_lock_pi, but never OWNER_CHANGED. Requires: a manager."""
     cdef Owner owner
+    cdef Word word
     cdef Status status
     while True:
-        ask_for_owner(m, word, tid, &owner)
-        status = engine_lock_pi(m, w, &word.key, word, owner, is_try, DETACHED)
+        status = ask_for_owner(m, place, tid, &owner)
+        if status == OK:
+            status = open_pi(m, place, &word)
+        if status != OK:
+            return status
+        status = engine_lock_pi(m, w, &word.key, &word, owner, is_try, DETACHED)
+        word_close(&word)
         if status != OWNER_CHANGED:
             return status
 
 
 cdef int call_lock_pi(CManager *m, const Place *word, uint32_t tid, const CallDeadline *deadline) noexcept nogil:
     cdef Deadline until
-    cdef Word found
     cdef Waiter w
     cdef PIWait wait
     cdef Status status
-    if read_deadline(deadline, &until) or not is_thread(tid):
+    if m == NULL or word == NULL or read_deadline(deadline, &until) or not is_thread(tid):
         return -EINVAL
     while True:
-        status = open_pi(m, word, &found)
-        if status != OK:
-            return answer(status)
         waiter_init(&w, PI, THREAD, 0, 0)
         piwait_init(&wait, &w, tid, 0, word.target, word.addr)
-        status = acquire(m, &w, &found, tid, False)
-        word_close(&found)
+        status = acquire(m, &w, word, tid, False)
         if status != WAITING:
             return answer(status)
         status = engine_sleep(&w, until)
@@ -102,25 +111,19 @@ cdef int call_lock_pi(CManager *m, const Place *word, uint32_t tid, const CallDe
 
 
 cdef int call_trylock_pi(CManager *m, const Place *word, uint32_t tid) noexcept nogil:
-    cdef Word found
     cdef Waiter w
     cdef PIWait wait
-    cdef Status status = open_pi(m, word, &found)
-    if status == OK:
-        if is_thread(tid):
-            waiter_init(&w, PI, THREAD, 0, 0)
-            piwait_init(&wait, &w, tid, 0, NULL, 0)
-            status = acquire(m, &w, &found, tid, True)
-        else:
-            status = MISFIT
-        word_close(&found)
-    return answer(status)
+    if m == NULL or not is_thread(tid):
+        return -EINVAL
+    waiter_init(&w, PI, THREAD, 0, 0)
+    piwait_init(&wait, &w, tid, 0, NULL, 0)
+    return answer(acquire(m, &w, word, tid, True))
 
 
 cdef int call_unlock_pi(CManager *m, const Place *word, uint32_t tid) noexcept nogil:
     cdef Word found
     cdef Taken taken
-    cdef Status status = open_pi(m, word, &found)
+    cdef Status status = open_pi(m, word, &found) if is_thread(tid) else MISFIT
     if status != OK:
         return answer(status)
     taken_init(&taken)
@@ -132,21 +135,18 @@ cdef int call_unlock_pi(CManager *m, const Place *word, uint32_t tid) noexcept n
 
 cdef int call_lock_pi_prepare(CManager *m, NativeWaiter *w, PIWait *wait, const Place *word, uint32_t tid,
                               uint32_t priority) noexcept nogil:
-    cdef Word found
     cdef Status status
-    if w == NULL or wait == NULL or not is_thread(tid) or priority > HIGHEST_PRIORITY:
+    if m == NULL or w == NULL or wait == NULL or word == NULL or not is_thread(tid) or priority > HIGHEST_PRIORITY:
         return -EINVAL
-    status = open_pi(m, word, &found)
+    status = native_claim(w, PI, 0, <uint8_t> priority)
     if status != OK:
         return answer(status)
-    status = native_claim(w, PI, 0, <uint8_t> priority)
-    if status == OK:
-        piwait_init(wait, &w.c, tid, <uint8_t> priority, word.target, word.addr)
-        status = acquire(m, &w.c, &found, tid, False)
-        if status != WAITING:
-            native_refuse(w)
-    word_close(&found)
-    return QUEUED_NOW if status == WAITING else answer(status)
+    piwait_init(wait, &w.c, tid, <uint8_t> priority, word.target, word.addr)
+    status = acquire(m, &w.c, word, tid, False)
+    if status == WAITING:
+        return QUEUED_NOW
+    native_refuse(w)
+    return answer(status)
 
 
 cdef Status queue_for_pi(CManager *m, Waiter *w, PIWait *wait, const Place *word, const Place *word2,
@@ -204,36 +204,43 @@ cdef int call_wait_requeue_pi_prepare(CManager *m, NativeWaiter *w, PIWait *wait
     return answer(status)
 
 
-cdef int call_cmp_requeue_pi(CManager *m, const Place *word, const Place *word2, uint64_t value, uint32_t n_requeue,
-                             Counts *counts) noexcept nogil:
+cdef Status requeue_to_lock(CManager *m, const Place *word, const Place *word2, uint64_t value, uint32_t n_requeue,
+                            const Owner *asked, Taken *taken, uint32_t *requeued) noexcept nogil:
+    """As engine_requeue_pi, on places."""
     cdef Condition condition
     cdef Lock lock
     cdef Word found, found2
+    cdef Status status = place_open(m, word, READ, &found)
+    if status != OK:
+        return status
+    status = open_pi(m, word2, &found2)
+    if status == OK:
+        condition.word = &found
+        condition.expected = value
+        condition.before = NULL
+        lock.word = &found2
+        lock.asked = asked[0]
+        if key_equal(&found.key, &found2.key) or is_too_wide(word, value):
+            status = MISFIT
+        else:
+            status = engine_requeue_pi(m, &found.key, &found2.key, &condition, &lock, n_requeue, taken, requeued)
+        word_close(&found2)
+    word_close(&found)
+    return status
+
+
+cdef int call_cmp_requeue_pi(CManager *m, const Place *word, const Place *word2, uint64_t value, uint32_t n_requeue,
+                             Counts *counts) noexcept nogil:
+    cdef Owner owner
     cdef Taken taken
     cdef uint32_t requeued = 0
-    cdef Status status = place_open(m, word, READ, &found)
-    if counts != NULL:
-        counts.woken = counts.requeued = 0
-    if status != OK:
-        return answer(status)
-    status = open_pi(m, word2, &found2)
-    if status != OK:
-        word_close(&found)
-        return answer(status)
+    cdef Status status = MISFIT if m == NULL else OWNER_CHANGED
     taken_init(&taken)
-    condition.word = &found
-    condition.expected = value
-    condition.before = NULL
-    lock.word = &found2
-    status = OWNER_CHANGED
-    if key_equal(&found.key, &found2.key) or is_too_wide(word, value):
-        status = MISFIT
     while status == OWNER_CHANGED:
         # Whose liveness matters is who has the word when its first waiter comes; nobody has an id of 0.
-        ask_for_owner(m, &found2, 0, &lock.asked)
-        status = engine_requeue_pi(m, &found.key, &found2.key, &condition, &lock, n_requeue, &taken, &requeued)
-    word_close(&found2)
-    word_close(&found)
+        status = ask_for_owner(m, word2, 0, &owner)
+        if status == OK:
+            status = requeue_to_lock(m, word, word2, value, n_requeue, &owner, &taken, &requeued)
     if counts != NULL:
         counts.woken = taken.n
         counts.requeued = requeued

@@ -7,6 +7,8 @@ Its phase tells the owner where it stands, as it does for a Python Waiter:
     QUEUED -> WOKEN             taken, under the bucket lock; the mark is still to come
     QUEUED -> CANCELLED         taken out by its owner, after which the mark is WITHDRAWN
 
+and with QUEUED_MANY for a vector, as vector.pxd has it.
+
 The taker copies what it has to call, marks the waiter, and calls: from the mark on the memory is the owner's again.
 """
 
@@ -29,7 +31,8 @@ cdef struct NativeWaiter:
 
 cdef void native_init(NativeWaiter *w, NativeCallback callback, Completions *queue, void *context) noexcept nogil
 
-# Make an idle, woken or cancelled waiter the caller's, for being queued: OK; BUSY: it is queued, or in its queue still.
+# Make an idle, woken or cancelled waiter the caller's, for being queued: OK; BUSY: it is queued, in its queue still, or taken
+# and not yet marked. Never waits.
 cdef Status native_claim(NativeWaiter *w, WaiterKind kind, uint32_t bitset, uint8_t priority) noexcept nogil
 # It was not queued after all.
 cdef void native_refuse(NativeWaiter *w) noexcept nogil
@@ -41,10 +44,10 @@ cdef bint native_cancel(NativeWaiter *w) noexcept nogil
 # it was cancelled; MISFIT: it is not queued.
 cdef Status native_sleep(NativeWaiter *w, Deadline until) noexcept nogil
 
-# Its Phase, as of this process: one that was queued before a fork reads CANCELLED.
+# Its Phase, as of this process: one that was queued before a fork reads CANCELLED; one that is not marked yet, QUEUED.
 cdef uint32_t native_phase(NativeWaiter *w) noexcept nogil
 
-# What the call would have returned. Requires: WOKEN. Waits for the mark of a vector.
+# What the call would have returned. Requires: WOKEN, and marked, or about to be by the caller.
 cdef int native_result(const NativeWaiter *w) noexcept nogil
 
 # Mark the native waiters in `taken` and call back. A callback that wakes others has theirs run inside it, to some depth;

@@ -27,6 +27,7 @@ from pyfutex._core.waiter cimport (
     PLAIN,
     PREPARING,
     QUEUED,
+    QUEUED_MANY,
     VECTOR,
     WITH_REFERENCE,
     WOKEN,
@@ -70,15 +71,17 @@ cdef uint32_t native_phase(NativeWaiter *w) noexcept nogil:
     cdef uint32_t phase = load_acquire_u32(&w.c.phase)
     if w.c.epoch != current_epoch():
         # In the child of a fork nobody will take it, nor mark it where a thread of the parent had just taken it.
-        if phase == QUEUED:
+        if phase == QUEUED or phase == QUEUED_MANY:
             native_cancel(w)
         elif (phase == LEAVING or (phase == WOKEN and not is_marked(&w.c))) and cas_u32(&w.c.phase, phase, CANCELLED):
             mark_waiter(&w.c, WITHDRAWN)
         phase = load_acquire_u32(&w.c.phase)
+    if phase == WOKEN and not is_marked(&w.c):
+        return QUEUED       # its taker is not done with it, and may be this very thread, in a callback
     # A vector that is being prepared or taken out is so to everybody, whatever its wakers see.
     if phase == WOKEN_EARLY:
         return PREPARING
-    return QUEUED if phase == LEAVING else phase
+    return QUEUED if phase == LEAVING or phase == QUEUED_MANY else phase
 
 
 cdef Status native_claim(NativeWaiter *w, WaiterKind kind, uint32_t bitset, uint8_t priority) noexcept nogil:
@@ -87,8 +90,9 @@ cdef Status native_claim(NativeWaiter *w, WaiterKind kind, uint32_t bitset, uint
         return BUSY
     if not cas_u32(&w.c.phase, phase, PREPARING):
         return BUSY
-    if phase == WOKEN and not is_marked(&w.c):
-        await_mark(&w.c)
+    if phase == WOKEN and (not is_marked(&w.c) or load_acquire_u32(&w.c.undrained) != DRAINED):
+        store_release_u32(&w.c.phase, WOKEN)    # it had another life meanwhile, and its taker is not done with that
+        return BUSY
     store_relaxed_u64(&w.c.mark, UNMARKED)
     w.c.kind = kind
     w.c.bitset = bitset
@@ -103,13 +107,12 @@ cdef void native_refuse(NativeWaiter *w) noexcept nogil:
 
 
 cdef bint native_cancel(NativeWaiter *w) noexcept nogil:
-    if load_acquire_u32(&w.c.phase) != QUEUED:
-        return False
-    if w.c.kind == VECTOR:
+    cdef uint32_t phase = load_acquire_u32(&w.c.phase)
+    if phase == QUEUED_MANY:
         if not vector_call_off(&w.c):
             return False
         vector_unlink(<Vector *> w.c.part, DETACHED)
-    elif engine_complete(&w.c, DETACHED) != OK:
+    elif phase != QUEUED or engine_complete(&w.c, DETACHED) != OK:
         return False
     # Ours alone, but for a thread that may sleep on it. Release: whoever finds it CANCELLED finds the mark.
     mark_waiter(&w.c, WITHDRAWN)
@@ -138,10 +141,10 @@ cdef Status native_sleep(NativeWaiter *w, Deadline until) noexcept nogil:
 
 
 cdef int native_result(const NativeWaiter *w) noexcept nogil:
+    # A PIWait is its owner's again once the waiter was marked: mark_native has kept its error.
     if w.c.kind == VECTOR:
-        await_mark(<Waiter *> &w.c)
         return <int> w.c.bitset
-    return -wait_of(&w.c).error if w.c.kind >= PI else 0
+    return -<int> w.c.bitset if w.c.kind >= PI else 0
 
 
 # --- delivery -------------------------------------------------------------------------------------------------------
@@ -151,6 +154,8 @@ cdef inline Waiter *mark_native(Waiter *w, Call *call) noexcept nogil:
     cdef Waiter *next = w.next
     cdef Completions *queue = <Completions *> w.queue
     call.callback = (<NativeWaiter *> w).callback
+    if w.kind >= PI:
+        w.bitset = <uint32_t> wait_of(w).error
     if queue != NULL:
         # Marked before it is pushed: whoever pops it may queue it anew. `undrained` keeps others from that until then.
         store_release_u32(&w.undrained, IN_QUEUE)
@@ -160,8 +165,7 @@ cdef inline Waiter *mark_native(Waiter *w, Call *call) noexcept nogil:
         return next
     if call.callback != NULL:
         call.context = (<NativeWaiter *> w).context
-        # A vector was finished before it came here: its mark, for which native_result waits, is ours to give.
-        call.result = <int> w.bitset if w.kind == VECTOR else -wait_of(w).error if w.kind >= PI else 0
+        call.result = native_result(<NativeWaiter *> w)
     mark_waiter(w, MARKED)
     return next
 

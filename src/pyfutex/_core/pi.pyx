@@ -51,7 +51,7 @@ from pyfutex._core.status cimport (
     TRY_AGAIN,
 )
 from pyfutex._core.table cimport Table, table_added, table_lock
-from pyfutex._core.target cimport BY_MEMORY, CALLED, CTarget, word_close, word_open, WRITE
+from pyfutex._core.target cimport CALLED, CTarget, IS_PRIVATE, word_close, word_open, WRITE
 from pyfutex._core.waiter cimport make_location
 from pyfutex._core.word cimport PATIENCE, word_cas, word_exchange, word_load
 from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count, word_lock, word_unlock
@@ -346,9 +346,12 @@ cdef Status engine_unlock_pi(CManager *m, const Key *key, const Word *word, uint
             break
         link = bucket_find(b, key)
         top = top_of(link)
-        if top != NULL and not has_directory and load_pi(word, &seen) == OK and seen & TID_MASK == tid:
+        if top != NULL and not has_directory:
+            # This one look decides: the word may change at any time, and handing it over takes the directory.
+            status = load_pi(word, &seen)
             bucket_unlock(b, 0)
-            status = directory_lock(m, mode)
+            if status == OK:
+                status = directory_lock(m, mode) if seen & TID_MASK == tid else NOT_OWNER
             if status != OK:
                 return status
             has_directory = True
@@ -400,7 +403,7 @@ cdef bint bequeath(Waiter *top, uint32_t word_value) noexcept nogil:
     cdef Word word
     cdef uint64_t previous
     cdef Status status
-    status = word_open(<const CTarget *> wait.target, wait.addr, LOG2_SIZE_U32, BY_MEMORY, WRITE, &word)
+    status = word_open(<const CTarget *> wait.target, wait.addr, LOG2_SIZE_U32, IS_PRIVATE, WRITE, &word)
     if status == OK:
         status = word_exchange(&word, word_value, &previous)
         word_close(&word)

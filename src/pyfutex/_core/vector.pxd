@@ -5,11 +5,11 @@
 
 The phase of the whole decides for all entries, in one atomic step each, between the wakers and the one who gives up:
 
-    PREPARING -> QUEUED         all entries are queued (the preparer)
+    PREPARING -> QUEUED_MANY    all entries are queued (the preparer)
     PREPARING -> WOKEN_EARLY    an entry was taken meanwhile (its taker, under that entry's bucket lock)
     PREPARING -> LEAVING        a word differed, nobody was taken (the preparer)
-    QUEUED -> WOKEN             an entry was taken (its taker, as above)
-    QUEUED -> LEAVING           timeout, signal or cancel (whoever calls it off)
+    QUEUED_MANY -> WOKEN        an entry was taken (its taker, as above)
+    QUEUED_MANY -> LEAVING      timeout, signal or cancel (whoever calls it off)
     WOKEN_EARLY -> WOKEN        the preparer is done
 
 Once it is WOKEN or WOKEN_EARLY, entries that are still queued may be taken as well, and count: the vector ends as woken.
@@ -24,7 +24,7 @@ finisher looks at it any more, and the whole is marked.
 from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32, store_relaxed_u32
-from pyfutex._core.waiter cimport LEAVING, PREPARING, QUEUED, WOKEN, WOKEN_EARLY, Waiter
+from pyfutex._core.waiter cimport LEAVING, PREPARING, QUEUED_MANY, WOKEN, WOKEN_EARLY, Waiter
 
 
 cdef enum Fate:
@@ -56,7 +56,7 @@ cdef inline bint vector_claim(Waiter *entry) noexcept nogil:
         seen = load_relaxed_u32(phase)
         if seen == LEAVING:
             return False
-        if seen == QUEUED and cas_u32(phase, QUEUED, WOKEN):
+        if seen == QUEUED_MANY and cas_u32(phase, QUEUED_MANY, WOKEN):
             store_relaxed_u32(&entry.phase, TAKEN_FIRST)
             return True
         if seen == WOKEN or seen == WOKEN_EARLY or (seen == PREPARING and cas_u32(phase, PREPARING, WOKEN_EARLY)):

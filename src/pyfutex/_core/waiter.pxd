@@ -45,7 +45,8 @@ cdef enum Phase:
     CANCELLED = 4
     # Of a VECTOR alone.
     WOKEN_EARLY = 5     # as PREPARING, but an entry was taken already
-    LEAVING = 6         # as QUEUED, but its entries are being taken out, and no waker gets one any more
+    LEAVING = 6         # as QUEUED_MANY, but its entries are being taken out, and no waker gets one any more
+    QUEUED_MANY = 7     # as QUEUED. A number of its own, so that calling it off meets no later life as another kind
 
 cdef enum Undrained:
     DRAINED = 0

@@ -22,14 +22,14 @@ cdef void vector_begin(CManager *m, Vector *v, Waiter *whole, uint32_t n) noexce
 cdef Status vector_queue(CManager *m, Vector *v, const Key *key, const Word *word, uint64_t expected,
                          Mode mode) noexcept nogil
 
-# All entries are queued. OK: v is QUEUED, and the caller is not in charge any more; TAKEN: give up.
+# All entries are queued. OK: v is QUEUED_MANY, and the caller is not in charge any more; TAKEN: give up.
 cdef Status vector_ready(Vector *v) noexcept nogil
 
 # Take out what was queued. OK: nobody was woken, v is over, the whole is LEAVING. TAKEN: the whole was, or will at once be,
 # woken; where it is this call that finishes v, the whole is in `taken`, which the caller delivers. CONTENDED: again.
 cdef Status vector_give_up(Vector *v, Taken *taken, Mode mode) noexcept nogil
 
-# Call off a vector that is QUEUED: whether the caller has made it LEAVING, and is in charge; then vector_unlink is due.
+# Call off a vector that is QUEUED_MANY: whether the caller has made it LEAVING, and is in charge; then vector_unlink is due.
 cdef bint vector_call_off(Waiter *whole) noexcept nogil
 
 # Take out the entries that are still queued. OK or CONTENDED: call again. Requires: in charge.

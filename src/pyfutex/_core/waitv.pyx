@@ -15,7 +15,7 @@ from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key
 from pyfutex._core.status cimport CONTENDED, Mode, OK, Status, TAKEN
 from pyfutex._core.vector cimport NOT_TAKEN, TAKEN_FIRST, Vector
-from pyfutex._core.waiter cimport ENTRY, LEAVING, NATIVE, OBJECT, PLAIN, PREPARING, QUEUED, WOKEN, Waiter, waiter_init
+from pyfutex._core.waiter cimport ENTRY, LEAVING, NATIVE, OBJECT, PLAIN, PREPARING, QUEUED_MANY, WOKEN, Waiter, waiter_init
 from pyfutex._core.word cimport Word
 
 
@@ -46,7 +46,7 @@ cdef Status vector_queue(CManager *m, Vector *v, const Key *key, const Word *wor
 
 cdef Status vector_ready(Vector *v) noexcept nogil:
     # Releases all that was written so far, to whoever will be in charge.
-    return OK if cas_u32(&v.whole.phase, PREPARING, QUEUED) else TAKEN
+    return OK if cas_u32(&v.whole.phase, PREPARING, QUEUED_MANY) else TAKEN
 
 
 cdef Status vector_unlink(Vector *v, Mode mode) noexcept nogil:
@@ -105,7 +105,7 @@ cdef Status vector_give_up(Vector *v, Taken *taken, Mode mode) noexcept nogil:
 
 
 cdef bint vector_call_off(Waiter *whole) noexcept nogil:
-    return cas_u32(&whole.phase, QUEUED, LEAVING)
+    return cas_u32(&whole.phase, QUEUED_MANY, LEAVING)
 
 
 cdef Status settle_entries(Taken *taken, Mode mode) noexcept nogil:

@@ -184,7 +184,7 @@ typedef struct pyfutex_api {
     /* 11. Wake the oldest n waiters whose bitset meets `bitset`: how many. */
     int (*wake)(pyfutex_manager *m, const pyfutex_place *word, uint32_t n, uint32_t bitset);
     /* 12. The same on many words in one pass, which hides what each waits for memory: up to 64 of them are one atomic step.
-     * 0, and each item's `result`; or -ENOMEM, and no result. */
+     * 0, and each item's `result`; or -ENOMEM, in the child of a fork, and the results so far. */
     int (*wakev)(pyfutex_manager *m, pyfutex_wake_item *items, size_t n);
     /* 13. Wake n_wake waiters of one word and move the next n_requeue to another: 0. `counts`, also where that was cut short
      * by an error, may be NULL. */
@@ -218,14 +218,14 @@ typedef struct pyfutex_api {
     /* 20. The same for one that goes to a queue when it is woken. */
     void (*waiter_init_queue)(pyfutex_waiter *w, pyfutex_queue *queue, void *context);
     /* 21. Queue it, if the word holds `value`: PYFUTEX_QUEUED. `priority` 0, or 1 to 99: woken before all lower ones. -EBUSY: it
-     * is queued already, or in its queue still. */
+     * is queued already, in its queue still, or its waker is not done with it (waiter_result says PYFUTEX_QUEUED so long). */
     int (*wait_prepare)(pyfutex_manager *m, pyfutex_waiter *w, const pyfutex_place *word, uint64_t value, uint32_t bitset,
                         uint32_t priority);
     /* 22. The same on n words; `v` and n `entries` are the waiter's until it has ended. */
     int (*waitv_prepare)(pyfutex_manager *m, pyfutex_waiter *w, pyfutex_vector *v, pyfutex_waiter *entries,
                          const pyfutex_item *items, uint32_t n);
-    /* 23. 1: it was queued, and is no more: it will not be called. 0: it was not, or a waker was faster: it is woken, and was
-     * or will be called. Never sleeps for longer than a lock is held. */
+    /* 23. 1: it was queued, and is no more: it will not be called. 0: it was not queued; or a waker was faster, and it was or
+     * will be called, and its memory is not the caller's until then. */
     int (*waiter_cancel)(pyfutex_waiter *w);
     /* 24. Sleep until it is woken: 0. -ETIMEDOUT, -EINTR: it is still queued. -ECANCELED: it was taken out meanwhile. -EBUSY:
      * another thread sleeps on it. -EINVAL: it is not queued. */

@@ -74,7 +74,8 @@ cdef int copy_native(const CTarget *t, uint64_t addr, char *buffer, uint32_t n, 
 
 
 cdef int copy_words(const CTarget *t, uint64_t addr, char *buffer, uint32_t n, Access access) noexcept:
-    """The same through the functions of a NATIVE target: a word where it is aligned, else its bytes one by one."""
+    """The same through the functions of a NATIVE target: a word where it is aligned, else its bytes one by one, until one
+    is not there."""
     cdef Word word
     cdef uint64_t value = 0, previous
     cdef uint32_t log2_size = 3 if n == 8 else 2 if n == 4 else 0
