@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,10 @@ class Builder:
         said = done.stdout + done.stderr
         assert (done.returncode, said) == (0, ""), said
 
+    def new_folder(self):
+        """A folder for one product, whose name says what it is."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
     def needs_c(self):
         """Skip where C cannot be compiled for this Python."""
         if self.cc is None:
@@ -77,8 +82,7 @@ class Builder:
         self.needs_c()
         key = source, options, first_includes
         if key not in self.made:
-            target = self.folder / str(len(self.made)) / (source.stem + SUFFIX)
-            target.parent.mkdir()
+            target = self.new_folder() / (source.stem + SUFFIX)
             first = [word for folder in first_includes for word in ("-I", folder)]
             flags = ("-std=gnu11", "-O1", "-shared", "-fPIC", "-pthread", *WARNINGS)
             self.run([*self.cc, *flags, *options, *first, *INCLUDES, "-o", target, source])
@@ -92,8 +96,7 @@ class Builder:
             pytest.skip("no Cython")
         key = source, first_includes
         if key not in self.made:
-            target = self.folder / str(len(self.made)) / (source.stem + ".c")
-            target.parent.mkdir()
+            target = self.new_folder() / (source.stem + ".c")
             folders = [
                 word for folder in (*first_includes, INSTALLED, source.parent) for word in ("-I", folder)
             ]
