@@ -28,7 +28,13 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "small", NULL, -1, me
 
 PyMODINIT_FUNC PyInit_small(void)
 {
+    PyObject *made;
     if ((futexes = pyfutex_import()) == NULL)
         return NULL;
-    return PyModule_Create(&module);
+    made = PyModule_Create(&module);
+#ifdef Py_GIL_DISABLED
+    if (made != NULL)
+        PyUnstable_Module_SetGIL(made, Py_MOD_GIL_NOT_USED);
+#endif
+    return made;
 }
