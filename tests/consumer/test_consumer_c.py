@@ -8,6 +8,7 @@ from consumer.compilers import HERE
 from pyfutex import ALL, Manager, Mappable, Memory, NativeTarget, Waiter
 
 SOURCE = HERE / "c_extension" / "consumer.c"
+FORKED = HERE / "c_extension" / "forked.c"
 N_PAGES, PAGE_BYTES = 16, 256
 
 
@@ -16,8 +17,13 @@ def consumer(builder, imported):
     return imported(builder.extension(SOURCE))
 
 
-def test_is_cxx_too(builder):
-    builder.check_cxx(SOURCE)
+@pytest.mark.parametrize("source", [SOURCE, FORKED])
+def test_is_cxx_too(builder, source):
+    builder.check_cxx(source)
+
+
+def test_a_child_starts_with_nobody_queued_and_the_parent_goes_on(builder, imported):
+    assert imported(builder.extension(FORKED)).fork_with_waiters() == (0, 0)
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 8])
