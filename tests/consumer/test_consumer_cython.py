@@ -29,7 +29,7 @@ def test_what_goes_into_the_channels_comes_out(module, n_channels):
     assert module("channels").through_channels(n_channels, 2000) == (total, 0, 0, [])
 
 
-@pytest.mark.parametrize("how", ["by_callbacks", "by_callbacks_of_many"])
+@pytest.mark.parametrize("how", ["by_callbacks", "by_callbacks_of_many", "by_callbacks_wherever_they_are"])
 def test_every_wake_resumes_a_guest(module, how):
     woken, n_resumed, n_queued, n_refused = getattr(module("guests"), how)(4, 2000)
     assert min(woken) >= 2000

@@ -6,6 +6,7 @@ from words cimport at, cell_add, cell_load, cell_store
 
 cimport pyfutex.cyfutex as futexes
 from pyfutex.cyfutex cimport (
+    pyfutex_counts,
     pyfutex_manager,
     pyfutex_place,
     pyfutex_queue,
@@ -80,6 +81,36 @@ cdef void *wake_one_by_one(void *argument) noexcept nogil:
             me.n_woken += woken
         else:
             sched_yield()
+    return NULL
+
+
+cdef void *wake_move_or_call_off(void *argument) noexcept nogil:
+    """Guests are moved from word to word, and taken out and queued anew, while others wake them."""
+    cdef Member *me = <Member *> argument
+    cdef House *house = me.house
+    cdef uint32_t at_random = me.number + 1
+    cdef pyfutex_place word, word2
+    cdef pyfutex_counts counts
+    cdef Guest *guest
+    cdef int answer
+    while me.n_woken < house.n_wakes:
+        at_random = at_random * 1664525 + 1013904223
+        guest = &house.guests[(at_random >> 16) % N_GUESTS]
+        word = at(&guest.cell)
+        word2 = at(&house.guests[(at_random >> 8) % N_GUESTS].cell)
+        if at_random >> 30 == 0:
+            if futexes.waiter_cancel(&guest.waiter):
+                suspend(guest)
+            continue
+        if at_random >> 30 == 1:
+            answer = futexes.requeue(house.manager, &word, &word2, 1, 2, &counts)
+            me.n_woken += counts.woken
+        else:
+            answer = futexes.wake(house.manager, &word, 2, futexes.ANY)
+            me.n_woken += answer if answer > 0 else 0
+        if answer < 0:
+            cell_add(&house.n_refused, 1)
+            return NULL
     return NULL
 
 
@@ -160,20 +191,24 @@ cdef object serve(void *(*body)(void *) noexcept nogil, House *house, int n_memb
     return [members[i].n_woken for i in range(n_members)], n_resumed, cancelled, house.n_refused
 
 
-def by_callbacks(n_wakers, n_wakes):
+cdef object without_a_queue(void *(*body)(void *) noexcept nogil, int n_wakers, uint32_t n_wakes):
     cdef House house
     house.queue = NULL
     house.n_wakes = n_wakes
     house.n_to_drain = 0
-    return serve(wake_one_by_one, &house, n_wakers)
+    return serve(body, &house, n_wakers)
+
+
+def by_callbacks(n_wakers, n_wakes):
+    return without_a_queue(wake_one_by_one, n_wakers, n_wakes)
 
 
 def by_callbacks_of_many(n_wakers, n_wakes):
-    cdef House house
-    house.queue = NULL
-    house.n_wakes = n_wakes
-    house.n_to_drain = 0
-    return serve(wake_all, &house, n_wakers)
+    return without_a_queue(wake_all, n_wakers, n_wakes)
+
+
+def by_callbacks_wherever_they_are(n_wakers, n_wakes):
+    return without_a_queue(wake_move_or_call_off, n_wakers, n_wakes)
 
 
 def from_a_queue(n_wakers, n_wakes):
