@@ -84,7 +84,7 @@ class Builder:
         if key not in self.made:
             target = self.new_folder() / (source.stem + SUFFIX)
             first = [word for folder in first_includes for word in ("-I", folder)]
-            flags = ("-std=gnu11", "-O1", "-shared", "-fPIC", "-pthread", *WARNINGS)
+            flags = ("-std=gnu11", "-O1", "-g0", "-shared", "-fPIC", "-pthread", *WARNINGS)
             self.run([*self.cc, *flags, *options, *first, *INCLUDES, "-o", target, source])
             self.made[key] = target
         return self.made[key]
