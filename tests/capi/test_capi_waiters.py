@@ -47,6 +47,60 @@ def test_a_callback_may_queue_its_waiter_again_and_wake_others(api, m, words):
     assert calls == [0] * length
 
 
+@pytest.mark.parametrize("kind", ["polled", "called", "vector"])
+def test_deep_in_callbacks_nobody_waits_for_a_call_that_is_put_off(api, m, words, kind):
+    """At every depth the other is woken, looked at, and queued anew, be it called later."""
+    answers, calls = [], []
+    other, vector, entries = Waiter(), Vector(), (Waiter * 2)()
+    others = Callback(lambda _context, result: calls.append(result))
+    api.waiter_init(other, Callback() if kind == "polled" else others, None)
+
+    def prepare():
+        if kind == "vector":
+            return api.waitv_prepare(m, other, vector, entries, words.items([(1, 0), (2, 0)]), 2)
+        return api.wait_prepare(m, other, words.at(1), 0, ANY, 0)
+
+    def called(_context, _result):
+        first = prepare()
+        woken = api.wake(m, words.at(1), 1, ANY)
+        answers.append((first, woken, api.waiter_result(other), prepare()))
+        assert api.waiter_cancel(other) == 1
+        if len(answers) < 40:
+            assert api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0) == QUEUED
+            assert api.wake(m, words.at(0), 1, ANY) == 1
+
+    callback, waiter = Callback(called), Waiter()
+    api.waiter_init(waiter, callback, None)
+    assert api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0) == QUEUED
+    assert api.wake(m, words.at(0), 1, ANY) == 1
+    assert answers == [(QUEUED, 1, 0, QUEUED)] * 40
+    assert calls == ([] if kind == "polled" else [0] * 40)
+
+
+def test_the_first_of_many_callbacks_waits_for_none_of_the_others(api, m, words, polled):
+    """One wake takes more than fit into one portion: all are marked, and free to be queued anew, before the first call."""
+    n, answers, calls = 100, [], []
+    with_calls, without = [Waiter() for _ in range(n)], polled(n)
+
+    def look(_context, _result):
+        answers.extend(
+            (api.waiter_result(w), api.wait_prepare(m, w, words.at(1), 0, ANY, 0))
+            for w in (*with_calls, *without)
+        )
+
+    callback, first = Callback(look), Waiter()
+    counting = Callback(lambda context, _result: calls.append(context))
+    api.waiter_init(first, callback, None)
+    for i, w in enumerate(with_calls):
+        api.waiter_init(w, counting, i + 1)
+    for w in (first, *with_calls, *without):
+        assert api.wait_prepare(m, w, words.at(0), 0, ANY, 0) == QUEUED
+    assert api.wake(m, words.at(0), ALL, ANY) == 1 + 2 * n
+    assert calls == list(range(1, n + 1))
+    assert answers == [(0, QUEUED)] * (2 * n)
+    assert [api.waiter_cancel(w) for w in (*with_calls, *without)] == [1] * (2 * n)
+
+
 def test_a_callback_may_cancel_a_sibling(api, m, words):
     """The sibling was taken by the same wake: it is too late, and nobody waits for anybody."""
     answers = []

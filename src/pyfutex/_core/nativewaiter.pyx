@@ -184,16 +184,8 @@ cdef void call_portion(const Portion *portion) noexcept nogil:
         portion.calls[i].callback(portion.calls[i].context, portion.calls[i].result)
 
 
-cdef void call_all(Waiter *w) noexcept nogil:
-    cdef Portion portion
-    while w != NULL:
-        w = mark_portion(w, &portion)
-        call_portion(&portion)
-
-
-cdef Waiter *put_off_all(Waiter *w) noexcept nogil:
-    """Mark them, and note down what is to be called. Returns those for which there was no memory."""
-    global put_off, put_off_last
+cdef Waiter *mark_all(Waiter *w, Portion **first, Portion **last) noexcept nogil:
+    """Mark them, and append what is to be called to a list. Returns those for which there was no memory."""
     cdef Portion *portion
     while w != NULL:
         portion = <Portion *> malloc(sizeof(Portion))
@@ -201,22 +193,37 @@ cdef Waiter *put_off_all(Waiter *w) noexcept nogil:
             return w
         w = mark_portion(w, portion)
         portion.next = NULL
-        if put_off == NULL:
-            put_off = portion
+        if first[0] == NULL:
+            first[0] = portion
         else:
-            (<Portion *> put_off_last).next = portion
-        put_off_last = portion
+            last[0].next = portion
+        last[0] = portion
     return NULL
 
 
-cdef void call_put_off() noexcept nogil:
-    global put_off
+cdef void call_list(Portion **first) noexcept nogil:
+    # A callback may append to it.
     cdef Portion *portion
-    while put_off != NULL:
-        portion = <Portion *> put_off
-        put_off = portion.next
+    while first[0] != NULL:
+        portion = first[0]
+        first[0] = portion.next
         call_portion(portion)
         free(portion)
+
+
+cdef void call_all(Waiter *w) noexcept nogil:
+    """All are marked before the first is called: it may look at the others, or queue them anew."""
+    cdef Portion portion
+    cdef Portion *rest = NULL
+    cdef Portion *last = NULL
+    w = mark_portion(w, &portion)
+    if w != NULL:
+        w = mark_all(w, &rest, &last)
+    call_portion(&portion)
+    call_list(&rest)
+    while w != NULL:
+        w = mark_portion(w, &portion)
+        call_portion(&portion)
 
 
 cdef void deliver_natives(Taken *taken) noexcept nogil:
@@ -225,13 +232,13 @@ cdef void deliver_natives(Taken *taken) noexcept nogil:
     taken.natives = NULL
     taken.natives_end = &taken.natives
     if depth >= MAX_DEPTH:
-        w = put_off_all(w)
+        w = mark_all(w, <Portion **> &put_off, <Portion **> &put_off_last)
     if w == NULL:
         return
     depth += 1
     call_all(w)
     if depth == 1:
-        call_put_off()
+        call_list(<Portion **> &put_off)
     depth -= 1
 
 
