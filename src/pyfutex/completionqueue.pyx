@@ -8,19 +8,16 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint32_t
 
 from pyfutex._arguments cimport as_count, convert_deadline
-from pyfutex._core.atomic cimport load_acquire_u64, load_u32, store_release_u32
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
 from pyfutex._core.completions cimport (
-    bell_ring,
-    bell_silence,
     bell_wait,
     completions_after_fork,
     completions_bell,
     completions_end,
-    completions_take,
+    completions_pop,
+    completions_wait,
 )
 from pyfutex._core.family cimport current_epoch
-from pyfutex._core.waiter cimport DRAINED
 
 from queue import Empty
 
@@ -70,33 +67,18 @@ cdef class CompletionQueue:
 
     @cython.critical_section
     cdef object pop(self):
-        # The oldest waiter, or None. When none is left the bell is silenced, and rung again if somebody pushed since.
-        cdef CWaiter *w
+        # The oldest waiter, or None. The reference that the manager's queue held comes with it.
+        cdef CWaiter *w = completions_pop(&self.c, current_epoch())
         cdef object waiter
-        completions_after_fork(&self.c, current_epoch())
-        if self.ready == NULL:
-            self.ready = completions_take(&self.c)
-            if self.ready == NULL:
-                if load_u32(&self.c.bell):
-                    bell_silence(self.c.bell)
-                    if load_acquire_u64(&self.c.newest) != 0:
-                        bell_ring(self.c.bell)
-                return None
-        w = self.ready
+        if w == NULL:
+            return None
         waiter = <object> w.owner
-        self.ready = w.next
-        if self.ready == NULL and load_acquire_u64(&self.c.newest) == 0 and load_u32(&self.c.bell):
-            bell_silence(self.c.bell)
-            if load_acquire_u64(&self.c.newest) != 0:
-                bell_ring(self.c.bell)
-        # Release: the link is free, whoever finds it so may queue the waiter again.
-        store_release_u32(&w.undrained, DRAINED)
-        Py_DECREF(waiter)       # the queue's reference; `waiter` holds one of its own
+        Py_DECREF(waiter)
         return waiter
 
     def empty(self):
         """Whether nothing is here now."""
-        return self.ready == NULL and load_acquire_u64(&self.c.newest) == 0
+        return not completions_wait(&self.c)
 
     def get(self, timeout=None):
         """Take the oldest waiter, sleeping until there is one.

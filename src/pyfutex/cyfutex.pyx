@@ -1,5 +1,6 @@
 """The functions of pyfutex.h, from Cython: each hands its arguments on to the core. Contracts are in pyfutex.h."""
 
+from pyfutex._core.completions cimport Completions
 from pyfutex._core.family cimport CManager, manager_new as core_manager_new, next_serial
 from pyfutex._core.nativecalls cimport (
     call_requeue,
@@ -16,7 +17,6 @@ from pyfutex._core.nativecalls cimport (
     call_wakev,
 )
 from pyfutex._core.nativelife cimport (
-    NativeQueue,
     Stats,
     life_host_target,
     life_key_of,
@@ -194,7 +194,7 @@ cdef void waiter_init(pyfutex_waiter *w, pyfutex_callback callback, void *contex
 cdef void waiter_init_queue(pyfutex_waiter *w, pyfutex_queue *queue, void *context) noexcept nogil:
     # Without a queue it is waited for, or polled.
     if w != NULL:
-        native_init(<NativeWaiter *> w, NULL, NULL if queue == NULL else &(<NativeQueue *> queue).c, context)
+        native_init(<NativeWaiter *> w, NULL, <Completions *> queue, context)
 
 
 cdef int wait_prepare(pyfutex_manager *m, pyfutex_waiter *w, const pyfutex_place *word, uint64_t value, uint32_t bitset,
@@ -231,15 +231,15 @@ cdef pyfutex_queue *queue_new() noexcept nogil:
 
 
 cdef void queue_free(pyfutex_queue *q) noexcept nogil:
-    life_queue_free(<NativeQueue *> q)
+    life_queue_free(<Completions *> q)
 
 
 cdef int queue_fileno(pyfutex_queue *q) noexcept nogil:
-    return life_queue_fileno(<NativeQueue *> q)
+    return life_queue_fileno(<Completions *> q)
 
 
 cdef pyfutex_waiter *queue_pop(pyfutex_queue *q) noexcept nogil:
-    return <pyfutex_waiter *> life_queue_pop(<NativeQueue *> q)
+    return <pyfutex_waiter *> life_queue_pop(<Completions *> q)
 
 
 # --- PI words -------------------------------------------------------------------------------------------------------

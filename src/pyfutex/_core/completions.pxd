@@ -12,10 +12,12 @@ from pyfutex._core.atomic cimport (
     load_relaxed_u32,
     load_relaxed_u64,
     load_u32,
+    load_u64,
+    store_relaxed_u64,
     store_release_u32,
 )
 from pyfutex._core.region cimport give_way
-from pyfutex._core.waiter cimport Waiter
+from pyfutex._core.waiter cimport DRAINED, Waiter
 
 
 cdef extern from "completions.h" nogil:
@@ -29,9 +31,15 @@ cdef extern from "completions.h" nogil:
 
 cdef struct Completions:
     uint64_t newest     # atomic. The waiter pushed last, linked through Waiter.next; 0: none
+    uint64_t ready      # atomic, relaxed. Taken off and not yet handed out, oldest first, linked likewise; the one reader's
     uint32_t bell       # atomic. An eventfd, rung whenever `newest` stops being 0; 0: nobody has asked for it yet
     uint32_t epoch      # atomic. Fork epoch in which the bell was this process's own
     uint32_t pushers    # atomic. Threads that are inside completions_push
+
+
+cdef inline bint completions_wait(const Completions *c) noexcept nogil:
+    """Whether there are any to be handed out."""
+    return load_relaxed_u64(&c.ready) != 0 or load_u64(&c.newest) != 0
 
 
 cdef inline void completions_after_fork(Completions *c, uint32_t epoch) noexcept nogil:
@@ -42,7 +50,8 @@ cdef inline void completions_after_fork(Completions *c, uint32_t epoch) noexcept
         if load_u32(&c.bell) == 0:
             return
         bell_renew(<int> c.bell)
-        bell_ring(<int> c.bell)
+        if completions_wait(c):
+            bell_ring(<int> c.bell)
 
 
 cdef inline int completions_bell(Completions *c) noexcept nogil:
@@ -52,10 +61,12 @@ cdef inline int completions_bell(Completions *c) noexcept nogil:
         made = bell_new()
         if made < 0:
             return -1
-        if cas_u32(&c.bell, 0, <uint32_t> made):
-            bell_ring(made)     # for what was pushed before, and not handed out yet
-        else:
+        if not cas_u32(&c.bell, 0, <uint32_t> made):
             bell_free(made)
+        # Either we see what was pushed before, or who pushes sees the bell: each writes, then reads, in the one order of
+        # all sequentially consistent accesses.
+        elif completions_wait(c):
+            bell_ring(made)
     return <int> load_u32(&c.bell)
 
 
@@ -97,3 +108,29 @@ cdef inline Waiter *completions_take(Completions *c) noexcept nogil:
         in_order = w
         w = older
     return in_order
+
+
+cdef inline void completions_hush(Completions *c) noexcept nogil:
+    # Nothing is left: no ringing for nothing; but somebody may have pushed since.
+    if load_u32(&c.bell) != 0:
+        bell_silence(<int> load_u32(&c.bell))
+        if load_u64(&c.newest) != 0:
+            bell_ring(<int> load_u32(&c.bell))
+
+
+cdef inline Waiter *completions_pop(Completions *c, uint32_t epoch) noexcept nogil:
+    """The oldest, which may be queued again, or NULL. One thread at a time."""
+    cdef Waiter *w
+    completions_after_fork(c, epoch)
+    w = <Waiter *> load_relaxed_u64(&c.ready)
+    if w == NULL:
+        w = completions_take(c)
+    if w == NULL:
+        completions_hush(c)     # a late ring for what is gone
+        return NULL
+    store_relaxed_u64(&c.ready, <uint64_t> w.next)
+    if not completions_wait(c):
+        completions_hush(c)
+    # Release: the link is free, whoever finds it so may queue the waiter again.
+    store_release_u32(&w.undrained, DRAINED)
+    return w

@@ -21,12 +21,6 @@ cdef extern from "pyfutex.h" nogil:
         uint64_t table_bytes
 
 
-cdef struct NativeQueue:
-    Completions c
-    # Taken off the stack and not yet handed out, oldest first, linked through Waiter.next. The one reader's.
-    Waiter *ready
-
-
 cdef uint64_t life_manager_waiters(CManager *m) noexcept nogil
 cdef int life_manager_free(CManager *m) noexcept nogil
 cdef int life_manager_stats(CManager *m, Stats *stats) noexcept nogil
@@ -38,10 +32,10 @@ cdef void life_target_free(CTarget *target) noexcept nogil
 # A NATIVE target's fields, but for its serial.
 cdef bint life_target_bind(CTarget *target, const TargetFunctions *functions, void *context) noexcept nogil
 
-cdef NativeQueue *life_queue_new() noexcept nogil
-cdef void life_queue_free(NativeQueue *q) noexcept nogil
-cdef int life_queue_fileno(NativeQueue *q) noexcept nogil
-cdef NativeWaiter *life_queue_pop(NativeQueue *q) noexcept nogil
+cdef Completions *life_queue_new() noexcept nogil
+cdef void life_queue_free(Completions *q) noexcept nogil
+cdef int life_queue_fileno(Completions *q) noexcept nogil
+cdef NativeWaiter *life_queue_pop(Completions *q) noexcept nogil
 
 cdef int life_key_of(const Place *word, uint64_t *space, uint64_t *offset) noexcept nogil
 cdef int64_t life_now(int32_t clock) noexcept nogil

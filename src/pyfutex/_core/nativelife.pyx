@@ -4,15 +4,13 @@ from libc.errno cimport EBUSY, EINVAL, ENOMEM, errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from pyfutex._core.atomic cimport load_acquire_u64, load_u32, store_release_u32
+from pyfutex._core.atomic cimport load_acquire_u64
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, now_ns
 from pyfutex._core.completions cimport (
-    bell_ring,
-    bell_silence,
     completions_after_fork,
     completions_bell,
     completions_end,
-    completions_take,
+    completions_pop,
 )
 from pyfutex._core.family cimport (
     current_epoch,
@@ -27,7 +25,6 @@ from pyfutex._core.place cimport place_find
 from pyfutex._core.status cimport DETACHED, OK, Status, status_errno
 from pyfutex._core.table cimport Table
 from pyfutex._core.target cimport FLAT, NATIVE, READ, word_close
-from pyfutex._core.waiter cimport DRAINED
 from pyfutex._core.word cimport Word
 
 
@@ -143,51 +140,30 @@ cdef void life_target_free(CTarget *target) noexcept nogil:
 
 # --- queues ---------------------------------------------------------------------------------------------------------
 
-cdef NativeQueue *life_queue_new() noexcept nogil:
-    cdef NativeQueue *q = <NativeQueue *> calloc(1, sizeof(NativeQueue))
+cdef Completions *life_queue_new() noexcept nogil:
+    cdef Completions *q = <Completions *> calloc(1, sizeof(Completions))
     if q != NULL:
-        q.c.epoch = current_epoch()
+        q.epoch = current_epoch()
     return q
 
 
-cdef void life_queue_free(NativeQueue *q) noexcept nogil:
+cdef void life_queue_free(Completions *q) noexcept nogil:
     if q != NULL:
-        completions_end(&q.c, current_epoch())
+        completions_end(q, current_epoch())
     free(q)
 
 
-cdef int life_queue_fileno(NativeQueue *q) noexcept nogil:
+cdef int life_queue_fileno(Completions *q) noexcept nogil:
     cdef int fd
     if q == NULL:
         return -EINVAL
-    completions_after_fork(&q.c, current_epoch())
-    fd = completions_bell(&q.c)
+    completions_after_fork(q, current_epoch())
+    fd = completions_bell(q)
     return fd if fd >= 0 else -errno
 
 
-cdef NativeWaiter *life_queue_pop(NativeQueue *q) noexcept nogil:
-    # As CompletionQueue.pop: when none is left the bell is silenced, and rung again if somebody pushed since.
-    cdef Waiter *w
-    if q == NULL:
-        return NULL
-    completions_after_fork(&q.c, current_epoch())
-    if q.ready == NULL:
-        q.ready = completions_take(&q.c)
-        if q.ready == NULL:
-            if load_u32(&q.c.bell):
-                bell_silence(<int> q.c.bell)
-                if load_acquire_u64(&q.c.newest) != 0:
-                    bell_ring(<int> q.c.bell)
-            return NULL
-    w = q.ready
-    q.ready = w.next
-    if q.ready == NULL and load_acquire_u64(&q.c.newest) == 0 and load_u32(&q.c.bell):
-        bell_silence(<int> q.c.bell)
-        if load_acquire_u64(&q.c.newest) != 0:
-            bell_ring(<int> q.c.bell)
-    # Release: the link is free, whoever finds it so may queue the waiter again.
-    store_release_u32(&w.undrained, DRAINED)
-    return <NativeWaiter *> w
+cdef NativeWaiter *life_queue_pop(Completions *q) noexcept nogil:
+    return NULL if q == NULL else <NativeWaiter *> completions_pop(q, current_epoch())
 
 
 # --- looking in -----------------------------------------------------------------------------------------------------
