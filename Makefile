@@ -176,7 +176,7 @@ $(venv_qiling)/.package: $(package_files)
 $(venv_tsan)/.package: $(venv_tsan)/.group-build $(package_files)
 	@echo "building pyfutex for the thread sanitizer"
 	@touch $@.begun
-	@$(in_tsan) $(pip_build) $(tsan_build) -Csetup-args=-Dline_directives=true -Cbuild-dir=$(@D)/build/package .
+	@$(in_tsan) $(pip_build) $(tsan_build) $(PACKAGE_ARGS) -Csetup-args=-Dline_directives=true -Cbuild-dir=$(@D)/build/package .
 	@mv $@.begun $@
 
 $(venv_tsan)/.tests-native: $(venv_tsan)/.package $(call files_of,tests/native)
