@@ -5,6 +5,7 @@
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
+#   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
 #   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
@@ -18,12 +19,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_TSAN ?= .venv-tsan
+VENV_CHECKS ?= .venv-checks
 # Qiling's newest release installs on Python 3.12 and older.
 VENV_QILING ?= .venv-qiling
 PYTHON_QILING ?= python3.12
 # Factors on the rounds of every stress test.
 STRESS ?= 20
 TSAN_STRESS ?= 1
+CHECKS_STRESS ?= 0.2
+# More arguments for the build of the package.
+PACKAGE_ARGS ?=
 # Scripts of the differential, and more arguments for it: --seed, --first.
 N ?= 20000
 DIFFERENTIAL_ARGS ?=
@@ -37,7 +42,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential tsan qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential tsan checks checked qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -67,6 +72,14 @@ stress: $(venv)/.tests-native $(venv)/.group-test
 differential: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m differential.campaign $(N) $(DIFFERENTIAL_ARGS)
 
+checks:
+	@$(MAKE) --no-print-directory checked VENV=$(VENV_CHECKS) PACKAGE_ARGS=-Csetup-args=-Dchecks=true
+
+checked: $(venv)/.tests-native $(venv)/.group-test
+	@$(in_venv) python -c 'from pyfutex_native.violations import CHECKED; assert CHECKED, "built without -Dchecks=true"'
+	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest \
+	tests/unit tests/native tests/hazards tests/stress tests/capi $(TEST_ARGS)
+
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
@@ -95,7 +108,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.
@@ -136,7 +149,7 @@ $(venv_tsan)/.group-%: $(venv_tsan)/.made pyproject.toml
 $(venv)/.package: $(venv)/.group-build $(package_files)
 	@echo "building pyfutex"
 	@touch $@.begun
-	@$(in_venv) $(pip_build) -Cbuild-dir=$(@D)/build/package .
+	@$(in_venv) $(pip_build) $(PACKAGE_ARGS) -Cbuild-dir=$(@D)/build/package .
 	@mv $@.begun $@
 
 $(venv)/.tests-native: $(venv)/.package $(call files_of,tests/native)
@@ -163,7 +176,7 @@ $(venv_qiling)/.package: $(package_files)
 $(venv_tsan)/.package: $(venv_tsan)/.group-build $(package_files)
 	@echo "building pyfutex for the thread sanitizer"
 	@touch $@.begun
-	@$(in_tsan) $(pip_build) $(tsan_build) -Csetup-args=-Dline_directives=true -Cbuild-dir=$(@D)/build/package .
+	@$(in_tsan) $(pip_build) $(tsan_build) $(PACKAGE_ARGS) -Csetup-args=-Dline_directives=true -Cbuild-dir=$(@D)/build/package .
 	@mv $@.begun $@
 
 $(venv_tsan)/.tests-native: $(venv_tsan)/.package $(call files_of,tests/native)

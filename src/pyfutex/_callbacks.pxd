@@ -3,6 +3,8 @@
 from cpython.exc cimport PyErr_WriteUnraisable
 from cpython.ref cimport Py_DECREF, PyObject
 
+from pyfutex._core.checks cimport check_no_lock
+
 
 cdef extern from "Python.h":
     PyObject *PyObject_CallOneArg(object called, object argument)   # NULL with an exception set
@@ -29,6 +31,7 @@ cdef inline int check_on_wake(object on_wake) except -1:
 # Exceptions go to sys.unraisablehook. Requires: attached, no lock held.
 cdef inline void call_on_wake(object on_wake, object waiter, int result) noexcept:
     cdef PyObject *returned
+    check_no_lock()
     if PyCapsule_CheckExact(on_wake):
         (<CCallback> PyCapsule_GetPointer(on_wake, ON_WAKE))(PyCapsule_GetContext(on_wake), result)
         return

@@ -6,6 +6,7 @@ from libc.stdlib cimport free, malloc
 from pyfutex._arguments cimport as_word
 from pyfutex._core.atomic cimport store_release_u32
 from pyfutex._core.bucket cimport Taken
+from pyfutex._core.checks cimport poison
 from pyfutex._core.engine cimport engine_complete, engine_prepare, engine_requeue
 from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key as CKey, key_log2_size, LOG2_SIZE_U32
@@ -112,6 +113,7 @@ cdef void leave_place(CWaiter *placeholder) noexcept:
     if engine_complete(placeholder, ATTACHED) == CONTENDED:
         with nogil:
             engine_complete(placeholder, DETACHED)
+    poison(placeholder, sizeof(CWaiter))
     free(placeholder)
 
 

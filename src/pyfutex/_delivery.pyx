@@ -18,6 +18,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 from pyfutex._core.atomic cimport store_release_u32, unlikely
+from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
 from pyfutex._core.completions cimport Completions, bell_ring, completions_push
 from pyfutex._core.engine cimport deliver_threads
@@ -76,6 +77,7 @@ cdef void settle(Taken *taken) noexcept:
 
 
 cdef int deliver(Taken *taken) except -1:
+    check_no_lock()
     if unlikely(taken.entries != NULL):
         settle(taken)
     if taken.threads != NULL:

@@ -2,6 +2,7 @@
 
 from libc.errno cimport EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH
 
+from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.status cimport EDEADLK, status_errno
 
 from os import strerror
@@ -38,6 +39,7 @@ cdef object error_of(int number, object text):
 
 
 cdef int raise_status(Status status, long woken=-1, long requeued=-1) except -1:
+    check_no_lock()
     error = error_of(status_errno(status), None)
     if woken >= 0:
         error.woken = woken

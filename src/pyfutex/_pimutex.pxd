@@ -11,6 +11,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u64,
     store_release_u32,
 )
+from pyfutex._core.checks cimport MUTEX, check_no_lock, note_rank
 from pyfutex._core.family cimport current_epoch, last_forker
 from pyfutex._core.status cimport DETACHED
 from pyfutex._core.wordlock cimport LIVE, word_lock, word_unlock
@@ -52,7 +53,9 @@ cdef inline void pi_after_fork(PIMutex *mutex) noexcept nogil:
 # Requires: detached; not held by this thread.
 cdef inline void pi_enter(PIMutex *mutex) noexcept nogil:
     pi_after_fork(mutex)
+    check_no_lock()
     word_lock(&mutex.word, 0, DETACHED)
+    note_rank(&mutex.word, MUTEX)
     store_relaxed_u64(&mutex.thread, pthread_self())
 
 

@@ -121,12 +121,11 @@ def test_a_word_that_differs_comes_before_the_timeout(agree):
     assert agree(lambda w: w.waitv("a", [(A, 0, True), (B, 1, True)], 0)) == -EAGAIN
 
 
-@pytest.mark.parametrize("number", [0, 129])
-def test_too_few_or_many_entries_are_einval(agree, number):
-    assert agree(lambda w: w.waitv("a", on(*[A] * number), 0)) == -EINVAL
+def test_no_entries_are_einval(agree):
+    assert agree(lambda w: w.waitv("a", [], 0)) == -EINVAL
 
 
-def test_as_many_entries_as_there_may_be(agree):
+def test_as_many_entries_as_the_kernel_takes(agree):
     def script(w):
         w.waitv("a", on(*range(0, 512, 4)))
         return w.wake(508), w.ended()

@@ -58,7 +58,7 @@ LAYERS = (
     "pyfutex._core.key pyfutex._core.wordlock",
     "pyfutex._core.parker",
     "pyfutex._core.futexcall pyfutex._core.pages pyfutex._core.kernelcalls",
-    "pyfutex._core.atomic pyfutex._core.clock pyfutex._core.status",
+    "pyfutex._core.atomic pyfutex._core.checks pyfutex._core.clock pyfutex._core.status",
 )
 ROW = {module: number for number, row in enumerate(LAYERS) for module in row.split()}
 CORE = "pyfutex._core."

@@ -21,10 +21,11 @@ from pyfutex._core.atomic cimport (
     store_release_u64,
     unlikely,
 )
+from pyfutex._core.checks cimport CHECKS, check_holds, check_holds_bucket
 from pyfutex._core.key cimport HASH_SHIFT_LOCATION, Key, key_equal
 from pyfutex._core.status cimport MISFIT, OK, Status
 from pyfutex._core.vector cimport vector_claim
-from pyfutex._core.waiter cimport ENTRY, NATIVE, OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, TOLD, WOKEN, Waiter
+from pyfutex._core.waiter cimport ENTRY, NATIVE, OBJECT, PI, PLACEHOLDER, PLAIN, QUEUED, TOLD, WOKEN, Waiter, check_queued
 from pyfutex._core.wordlock cimport LIVE, LOCKED, ONE_KEY, nobody_waits, word_unlock
 
 
@@ -64,8 +65,12 @@ cdef inline void taken_init(Taken *taken) noexcept nogil:
 cdef inline Waiter **bucket_find(Bucket *b, const Key *key) noexcept nogil:
     # The link that leads to the head of `key`; what it holds is NULL when nobody waits there.
     cdef Waiter **link = &b.head
+    check_holds(&b.word)
     while link[0] != NULL and not key_equal(&link[0].key, key):
+        check_queued(link[0])
         link = &link[0].chain
+    if CHECKS and link[0] != NULL:
+        check_queued(link[0])
     return link
 
 
@@ -98,7 +103,9 @@ cdef inline void bucket_retag(Bucket *b) noexcept nogil:
     # Leave the tags of those alone who are queued.
     cdef uint32_t tags = 0
     cdef Waiter *w = b.head
+    check_holds(&b.word)
     while w != NULL:
+        check_queued(w)
         tags |= tag_of(w.location)
         w = w.chain
     store_relaxed_u32(&b.tags, tags)
@@ -106,6 +113,7 @@ cdef inline void bucket_retag(Bucket *b) noexcept nogil:
 
 cdef inline void bucket_unlock(Bucket *b, uint32_t lowered) noexcept nogil:
     # As word_unlock.
+    check_holds(&b.word)
     if b.head == NULL:
         store_relaxed_u32(&b.tags, 0)
     word_unlock(&b.word, lowered)
@@ -119,14 +127,17 @@ cdef inline void ring_append(Waiter **link, Waiter *first, Waiter *last) noexcep
     """
     cdef Waiter *head = link[0]
     cdef Waiter *follower = head        # in a ring, in front of the head is the tail
+    check_holds_bucket()
     if head == NULL:
         first.chain = NULL
         first.prev = last
         last.next = first
         link[0] = first
         return
+    check_queued(head)
     while follower.prev.priority < first.priority and follower.prev.kind != PLACEHOLDER:
         follower = follower.prev
+        check_queued(follower)
         if follower == head:
             first.chain = head.chain
             link[0] = first
@@ -141,6 +152,7 @@ cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t loc
     # Queue w behind the other waiters of its key and priority; `link` is bucket_find's. Whether the key is new to b.
     cdef Waiter *head = link[0]
     cdef bint is_new = head == NULL
+    check_holds(&b.word)
     if is_new:
         w.next = w
         w.prev = w
@@ -164,6 +176,8 @@ cdef inline bint bucket_append(Bucket *b, Waiter **link, Waiter *w, uint64_t loc
 cdef inline bint bucket_unlink(Waiter **link, Waiter *w) noexcept nogil:
     # Take w out of the ring whose head `link` holds. Whether its key is gone from the bucket.
     cdef Waiter *head = link[0]
+    check_holds_bucket()
+    check_queued(w)
     if w.next == w:
         link[0] = w.chain
         return True
@@ -203,6 +217,8 @@ cdef inline bint bucket_take(Waiter **link, Waiter *w, Taken *taken) noexcept no
 cdef inline Waiter *first_waiter(Waiter *head) noexcept nogil:
     # The oldest waiter of a key that is no placeholder, or NULL.
     cdef Waiter *w = head
+    check_holds_bucket()
+    check_queued(w)
     while w.kind == PLACEHOLDER:
         w = w.next
         if w == head:
@@ -220,10 +236,12 @@ cdef inline Status bucket_wake(Waiter **link, uint32_t n, uint32_t bitset, const
     cdef Waiter *w = link[0]
     cdef Waiter *last
     cdef Waiter *next
+    check_holds_bucket()
     if w == NULL:
         return OK
     last = w.prev
     while n:
+        check_queued(w)
         next = w.next
         if w.kind >= PI:
             return MISFIT
@@ -243,6 +261,9 @@ cdef inline Status bucket_wake(Waiter **link, uint32_t n, uint32_t bitset, const
 cdef inline bint ring_cut(Waiter **link, Waiter *first, Waiter *last) noexcept nogil:
     # Take the run first..last out of the ring whose head `link` holds. Whether its key is gone from the bucket.
     cdef Waiter *head = link[0]
+    check_holds_bucket()
+    check_queued(first)
+    check_queued(last)
     if first == head:
         if last == head.prev:
             link[0] = head.chain
@@ -270,6 +291,7 @@ cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key 
     cdef Waiter *last
     cdef Waiter *following
     cdef bint at_end = first == NULL
+    check_holds(&b2.word)
     if at_end:
         return OK
     tail = first.prev
@@ -278,6 +300,7 @@ cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key 
             return MISFIT
         if first == before:
             return OK
+        check_queued(first)
         at_end = first == tail
         following = first.next
         if first.kind == PLACEHOLDER:
@@ -310,7 +333,9 @@ cdef inline Status bucket_move(Bucket *b, const Key *key, Bucket *b2, const Key 
 cdef inline Status bucket_count(Waiter *head, uint32_t n, const Waiter *before, uint32_t *counted) noexcept nogil:
     # A requeue onto the same key: every waiter it visits counts as requeued, none moves. OK or MISFIT.
     cdef Waiter *w = head
+    check_holds_bucket()
     while w != NULL and n and w != before:
+        check_queued(w)
         if w.kind >= PI:
             return MISFIT
         if w.kind == PLAIN:

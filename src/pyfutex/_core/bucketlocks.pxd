@@ -8,9 +8,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u64
 from pyfutex._core.bucket cimport Bucket, bucket_unlock
+from pyfutex._core.checks cimport CHECKS, check_no_bucket
 from pyfutex._core.family cimport table_numbered
 from pyfutex._core.status cimport CONTENDED, Mode, OK, Status, TAKEN
-from pyfutex._core.table cimport Table, table_bucket, table_lock, table_settle
+from pyfutex._core.table cimport Table, check_bucket, table_bucket, table_lock, table_settle
 from pyfutex._core.waiter cimport location_hash, location_table, Waiter
 from pyfutex._core.wordlock cimport LOCK_CONTENDED, LOCK_TAKEN, LockResult, word_lock, word_unlock
 
@@ -40,6 +41,7 @@ cdef inline Status lock_two(Table *t, uint64_t hash, Table *t2, uint64_t hash2, 
     cdef Bucket *high
     cdef uint32_t raised_low
     cdef LockResult result
+    check_no_bucket()
     while True:
         b[0] = table_bucket(t, hash)
         b2[0] = table_bucket(t2, hash2)
@@ -49,9 +51,14 @@ cdef inline Status lock_two(Table *t, uint64_t hash, Table *t2, uint64_t hash2, 
         result = word_lock(&low.word, raised_low, mode)
         if result == LOCK_TAKEN:
             if low == high:
+                if CHECKS:
+                    check_bucket(t, low)
                 return OK
             result = word_lock(&high.word, raised2 - raised_low, mode)
             if result == LOCK_TAKEN:
+                if CHECKS:
+                    check_bucket(t, b[0])
+                    check_bucket(t2, b2[0])
                 return OK
             word_unlock(&low.word, raised_low)
         if result == LOCK_CONTENDED:
@@ -109,6 +116,7 @@ cdef inline Status lock_many(Wanted *wanted, uint8_t *order, uint32_t n, Mode mo
     """
     cdef uint32_t i, j, n_locked
     cdef LockResult result = LOCK_TAKEN
+    check_no_bucket()
     while True:
         for i in range(n):
             wanted[i].bucket = table_bucket(wanted[i].table, wanted[i].hash)
@@ -119,6 +127,9 @@ cdef inline Status lock_many(Wanted *wanted, uint8_t *order, uint32_t n, Mode mo
             order[j] = <uint8_t> i
         n_locked = lock_in_order(wanted, order, n, mode, &result)
         if n_locked == n:
+            if CHECKS:
+                for i in range(n):
+                    check_bucket(wanted[i].table, wanted[i].bucket)
             return OK
         unlock_many(wanted, order, n_locked)
         if result == LOCK_CONTENDED:

@@ -38,7 +38,8 @@ cdef Status engine_key(Waiter *w, Key *key, Mode mode) noexcept nogil
 cdef void await_mark(Waiter *w) noexcept nogil
 
 # Sleep on w until it is woken (TAKEN, also when a timeout or a signal came at the same time), or else take it out of the
-# queue: TIMED_OUT, INTERRUPTED. In every case w is the caller's again. Requires: detached; w queued by this thread.
+# queue: TIMED_OUT, INTERRUPTED. In every case w is the caller's again, and says nothing any more. Requires: detached; w
+# queued by this thread.
 cdef Status engine_sleep(Waiter *w, Deadline deadline) noexcept nogil
 
 # Take the oldest `n` waiters of `key` whose bitset meets `bitset`. OK, CONTENDED, NO_MEMORY, or MISFIT when the walk met a

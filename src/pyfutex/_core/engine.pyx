@@ -30,6 +30,7 @@ from pyfutex._core.bucket cimport (
     Taken,
 )
 from pyfutex._core.bucketlocks cimport lock_queued, lock_two, unlock_two
+from pyfutex._core.checks cimport check_no_lock, poison
 from pyfutex._core.clock cimport Deadline, deadline_never
 from pyfutex._core.family cimport CManager, is_stale, manager_renew, table_of
 from pyfutex._core.key cimport Key, key_equal, key_hash
@@ -134,6 +135,7 @@ cdef Status engine_key(Waiter *w, Key *key, Mode mode) noexcept nogil:
 cdef void await_mark(Waiter *w) noexcept nogil:
     # The taker is between its unlock and our mark. It may be descheduled there, so sleep, do not spin.
     cdef Parker *p
+    check_no_lock()
     while not is_marked(w):
         p = parker_self()
         if p == NULL:
@@ -147,12 +149,11 @@ cdef Status engine_sleep(Waiter *w, Deadline deadline) noexcept nogil:
     cdef Status why = NO_MEMORY
     if p != NULL:
         why = park(p, &w.mark, deadline)
-        if why == TAKEN:
-            return TAKEN
-    if engine_complete(w, DETACHED) == TAKEN:
+    if why != TAKEN and engine_complete(w, DETACHED) == TAKEN:
         # A waker has counted us: that wins over the timeout and the signal.
         await_mark(w)
-        return TAKEN
+        why = TAKEN
+    poison(w, sizeof(Waiter))
     return why
 
 
@@ -161,6 +162,7 @@ cdef Status engine_sleep(Waiter *w, Deadline deadline) noexcept nogil:
 cdef void deliver_threads(Taken *taken) noexcept nogil:
     cdef Waiter *w = taken.threads
     cdef Waiter *next
+    check_no_lock()
     while w != NULL:
         next = w.next       # before the mark: after it the waiter's stack frame may be gone
         mark_waiter(w, MARKED)

@@ -17,6 +17,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u64,
     store_release_u32,
 )
+from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.key cimport HashSeed, multiply_fold
 from pyfutex._core.pistate cimport PIDirectory, PIState
 from pyfutex._core.status cimport NO_MEMORY, OK, Status
@@ -52,6 +53,7 @@ cdef uint32_t free_room = 0
 
 
 cdef void lock_registry() noexcept nogil:
+    check_no_lock()
     while not cas_u32(&registry_lock, 0, 1):
         pause()
 

@@ -6,7 +6,7 @@ from pyfutex._core.atomic cimport load_acquire_u64
 from pyfutex._core.bucket cimport Bucket, bucket_unlock
 from pyfutex._core.status cimport CONTENDED, OK
 from pyfutex._core.table cimport level_bucket, level_log2, level_stride_log2, table_lock
-from pyfutex._core.waiter cimport PLACEHOLDER
+from pyfutex._core.waiter cimport PLACEHOLDER, check_queued
 from pyfutex._core.wordlock cimport LOCK_TAKEN
 
 
@@ -23,6 +23,7 @@ cdef Status visit_bucket(Table *t, uint64_t *cursor, Visitor visit, void *contex
         chain += 1
         w = head
         while True:
+            check_queued(w)
             if w.kind != PLACEHOLDER:
                 survey.waiters += 1
                 visit(context, w)

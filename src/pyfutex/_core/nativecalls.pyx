@@ -6,6 +6,7 @@ from libc.stdlib cimport free, malloc
 
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.bucketlocks cimport MOST_LOCKED
+from pyfutex._core.checks cimport poison
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.engine cimport (
     await_mark,
@@ -250,6 +251,8 @@ cdef int call_waitv(CManager *m, const CallItem *items, uint32_t n, const CallDe
         if result == 0 or not native_cancel(&w):
             await_mark(&w.c)
             result = native_result(&w)
+    poison(entries, n * sizeof(Waiter))
+    poison(&w, sizeof(NativeWaiter))
     free(entries)
     return result
 

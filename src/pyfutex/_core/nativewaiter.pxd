@@ -31,8 +31,8 @@ cdef struct NativeWaiter:
 
 cdef void native_init(NativeWaiter *w, NativeCallback callback, Completions *queue, void *context) noexcept nogil
 
-# Make an idle, woken or cancelled waiter the caller's, for being queued: OK; BUSY: it is queued, in its queue still, or taken
-# and not yet marked. Never waits.
+# Make an idle, woken or cancelled waiter the caller's, for being queued: OK; BUSY: it is queued, in its queue still, or
+# taken and not yet marked. Never waits.
 cdef Status native_claim(NativeWaiter *w, WaiterKind kind, uint32_t bitset, uint8_t priority) noexcept nogil
 # It was not queued after all.
 cdef void native_refuse(NativeWaiter *w) noexcept nogil

@@ -9,6 +9,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u64,
     store_release_u32,
 )
+from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.completions cimport bell_ring, completions_after_fork, completions_push
 from pyfutex._core.engine cimport await_mark, deliver_threads, engine_complete
 from pyfutex._core.family cimport CManager, current_epoch
@@ -229,6 +230,7 @@ cdef void call_all(Waiter *w) noexcept nogil:
 cdef void deliver_natives(Taken *taken) noexcept nogil:
     global depth
     cdef Waiter *w = taken.natives
+    check_no_lock()
     taken.natives = NULL
     taken.natives_end = &taken.natives
     if depth >= MAX_DEPTH:
@@ -247,6 +249,7 @@ cdef void pass_on_objects(Taken *taken) noexcept nogil:
     cdef Waiter *w = taken.objects
     cdef Waiter *next
     cdef Completions *queue
+    check_no_lock()
     taken.objects = NULL
     taken.objects_end = &taken.objects
     taken.n_objects = 0

@@ -16,6 +16,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u32,
     store_release_u32,
 )
+from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, now_ns
 from pyfutex._core.futexcall cimport futex_wait
 from pyfutex._core.pages cimport map_pages
@@ -97,6 +98,7 @@ cdef Parker *parker_self() noexcept nogil:
 
 cdef Status park(Parker *p, uint64_t *mark, Deadline deadline) noexcept nogil:
     cdef int why
+    check_no_lock()
     if p.has_woken and p.score < MAX_SCORE:
         p.score += 1
     p.has_woken = 0

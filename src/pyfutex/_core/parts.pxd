@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 
+from pyfutex._core.checks cimport poison
 from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport Waiter
 
@@ -55,15 +56,16 @@ cdef inline Vector *vector_for(Waiter *w, uint32_t n) noexcept nogil:
 
 
 cdef inline void parts_free(Waiter *w) noexcept nogil:
-    # Requires: nobody looks at w any more.
-    cdef Part *part
+    # w goes too. Requires: nobody looks at it any more.
+    cdef Part *part = NULL if w.part == NULL else part_before(w.part)
     cdef Part *next
-    if w.part == NULL:
+    poison(w, sizeof(Waiter))
+    if part == NULL:
         return
-    part = part_before(w.part)
     next = part.next
     part.next = NULL        # the ring ends here
     while next != NULL:
         part = next
         next = part.next
+        poison(part + 1, part.size)
         free(part)

@@ -18,6 +18,7 @@ from pyfutex._core.bucket cimport (
     first_waiter,
 )
 from pyfutex._core.bucketlocks cimport lock_queued
+from pyfutex._core.checks cimport PI_LOCK, check_no_bucket, note_rank
 from pyfutex._core.family cimport is_stale, manager_renew, table_of
 from pyfutex._core.key cimport key_hash, LOG2_SIZE_U32
 from pyfutex._core.pilending cimport lend_in_vain, lend_priority, lend_to
@@ -67,8 +68,10 @@ cdef inline Status load_pi(const Word *word, uint32_t *seen) noexcept nogil:
 # --- the directory --------------------------------------------------------------------------------------------------
 
 cdef Status directory_lock(CManager *m, Mode mode) noexcept nogil:
+    check_no_bucket()
     if word_lock(&m.family.pi_lock, 0, mode) != LOCK_TAKEN:
         return CONTENDED
+    note_rank(&m.family.pi_lock, PI_LOCK)
     # As many states stay allocated as there ever were words with waiters at one time.
     if m.family.pi == NULL:
         m.family.pi = <PIDirectory *> calloc(1, sizeof(PIDirectory))
@@ -375,8 +378,10 @@ cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil:
     cdef uint32_t owner = 0
     cdef Status status
     cdef bint is_gone
+    check_no_bucket()
     if word_lock(&m.family.pi_lock, 0, mode) != LOCK_TAKEN:
         return CONTENDED
+    note_rank(&m.family.pi_lock, PI_LOCK)
     if mode == ATTACHED and w.priority:
         status = CONTENDED      # priority that it lends is taken back detached
     else:

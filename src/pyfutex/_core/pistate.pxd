@@ -14,7 +14,7 @@ whoever holds either may read it.
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from pyfutex._core.key cimport Key
-from pyfutex._core.waiter cimport PI, PLACEHOLDER, Waiter
+from pyfutex._core.waiter cimport PI, PLACEHOLDER, Waiter, check_queued
 
 
 cdef enum:
@@ -87,6 +87,7 @@ cdef inline Waiter *heir_of(Waiter **link) noexcept nogil:
     if w == NULL:
         return NULL
     while state_of(w) == NULL:
+        check_queued(w)
         w = w.next
         if w == link[0]:
             return NULL

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from pyfutex._core.checks cimport check, check_holds_pi
+
 
 cdef void state_hold(PIDirectory *d, PIState *state, uint32_t owner) noexcept nogil:
     cdef PIState **link = &d.held[owner % THREAD_CHAINS]
@@ -21,6 +23,7 @@ cdef void state_let_go(PIState *state) noexcept nogil:
 
 cdef PIState *state_new(PIDirectory *d, void *manager, const Key *key, uint32_t owner) noexcept nogil:
     cdef PIState *state = d.free
+    check_holds_pi()
     d.free = state.next
     state.key = key[0]
     state.manager = manager
@@ -31,18 +34,22 @@ cdef PIState *state_new(PIDirectory *d, void *manager, const Key *key, uint32_t 
 
 
 cdef void state_free(PIDirectory *d, PIState *state) noexcept nogil:
+    check_holds_pi()
+    check(state.n_waiters == 0, "a state that is given up although somebody waits")
     state_let_go(state)
     state.next = d.free
     d.free = state
 
 
 cdef void state_set_owner(PIDirectory *d, PIState *state, uint32_t owner) noexcept nogil:
+    check_holds_pi()
     state_let_go(state)
     state_hold(d, state, owner)
 
 
 cdef void state_add(PIDirectory *d, PIState *state, PIWait *wait) noexcept nogil:
     cdef PIWait **link = &d.blocked[wait.tid % THREAD_CHAINS]
+    check_holds_pi()
     state.n_waiters += 1
     wait.state = state
     wait.next = link[0]
@@ -53,6 +60,7 @@ cdef void state_add(PIDirectory *d, PIState *state, PIWait *wait) noexcept nogil
 
 
 cdef void state_remove(PIDirectory *d, PIWait *wait) noexcept nogil:
+    check_holds_pi()
     wait.state.n_waiters -= 1
     wait.state = NULL
     wait.link[0] = wait.next
@@ -62,6 +70,7 @@ cdef void state_remove(PIDirectory *d, PIWait *wait) noexcept nogil:
 
 cdef PIState *state_held(PIDirectory *d, uint32_t tid) noexcept nogil:
     cdef PIState *state = d.held[tid % THREAD_CHAINS]
+    check_holds_pi()
     while state != NULL and state.owner != tid:
         state = state.next
     return state
@@ -69,6 +78,7 @@ cdef PIState *state_held(PIDirectory *d, uint32_t tid) noexcept nogil:
 
 cdef PIWait *wait_blocked(PIDirectory *d, uint32_t tid) noexcept nogil:
     cdef PIWait *wait = d.blocked[tid % THREAD_CHAINS]
+    check_holds_pi()
     while wait != NULL and wait.tid != tid:
         wait = wait.next
     return wait
@@ -90,6 +100,7 @@ cdef bint chain_leads_to(PIDirectory *d, uint32_t owner, uint32_t tid) noexcept 
 cdef uint8_t priority_lent(PIDirectory *d, uint32_t tid) noexcept nogil:
     cdef PIState *state = d.held[tid % THREAD_CHAINS]
     cdef uint8_t highest = 0
+    check_holds_pi()
     while state != NULL:
         if state.owner == tid and state.top_priority > highest:
             highest = state.top_priority

@@ -19,6 +19,7 @@ from pyfutex._core.atomic cimport (
     store_u32,
     store_u64,
 )
+from pyfutex._core.checks cimport MUTEX, check_no_lock, note_rank
 from pyfutex._core.status cimport DETACHED
 from pyfutex._core.wordlock cimport LIVE, word_lock, word_unlock
 
@@ -117,7 +118,9 @@ cdef void region_map_publish(RegionMap *map, RegionArray *array) noexcept nogil:
 
 
 cdef void region_map_lock(RegionMap *map) noexcept nogil:
+    check_no_lock()
     word_lock(&map.publishing, 0, DETACHED)
+    note_rank(&map.publishing, MUTEX)
 
 
 cdef void region_map_unlock(RegionMap *map) noexcept nogil:

@@ -20,7 +20,7 @@ from pyfutex._core.pilending cimport lend_in_vain, lend_priority
 from pyfutex._core.pistate cimport known_owner, wait_of
 from pyfutex._core.status cimport CONTENDED, DEADLOCK, DETACHED, MISFIT, NO_MEMORY, OK, OWNER_CHANGED, WAITING
 from pyfutex._core.table cimport Table, table_added, table_lock
-from pyfutex._core.waiter cimport make_location, PLACEHOLDER, REQUEUE_PI
+from pyfutex._core.waiter cimport check_queued, make_location, PLACEHOLDER, REQUEUE_PI
 from pyfutex._core.word cimport word_compare
 from pyfutex._core.wordlock cimport LOCK_TAKEN, ONE_KEY, word_count
 
@@ -31,6 +31,7 @@ cdef Waiter *requeuer(Waiter **link, const Waiter *before) noexcept nogil:
     if w == NULL:
         return NULL
     while w.kind == PLACEHOLDER:
+        check_queued(w)
         if w == before:
             return NULL
         w = w.next
@@ -68,6 +69,7 @@ cdef Waiter *requeuer_of(Waiter **link, uint32_t tid, const Key *key2) noexcept 
     if w == NULL:
         return NULL
     while not waits_for(w, key2) or wait_of(w).tid != tid:
+        check_queued(w)
         w = w.next
         if w == link[0]:
             return NULL

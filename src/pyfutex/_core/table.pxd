@@ -13,10 +13,12 @@ back: they then read as 0, which is how a retired bucket reads.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from pyfutex._core.atomic cimport likely, load_acquire_u64, load_relaxed_u64, unlikely
-from pyfutex._core.bucket cimport Bucket
+from pyfutex._core.atomic cimport likely, load_acquire_u64, load_relaxed_u32, load_relaxed_u64, unlikely
+from pyfutex._core.bucket cimport Bucket, tag_of
+from pyfutex._core.checks cimport CHECKS, check, check_no_bucket
 from pyfutex._core.status cimport Mode, Status
-from pyfutex._core.wordlock cimport LOCK_CONTENDED, LOCK_TAKEN, LockResult, word_lock
+from pyfutex._core.waiter cimport Waiter, check_queued, location_hash, location_table
+from pyfutex._core.wordlock cimport LOCK_CONTENDED, LOCK_TAKEN, LockResult, word_count, word_lock
 
 
 cdef enum:
@@ -82,13 +84,34 @@ cdef inline void table_added(Table *t, uint64_t hash, uint32_t chain, Mode mode)
         table_grow(t, hash, mode)
 
 
+cdef inline void check_bucket(Table *t, const Bucket *b) noexcept nogil:
+    """What holds of every bucket of t, whoever was in it before: the tags, the count, where its keys belong."""
+    cdef const Waiter *w = b.head
+    cdef uint64_t hash
+    cdef uint32_t n = 0
+    while w != NULL:
+        check_queued(w)
+        hash = location_hash(w.location)
+        check(location_table(w.location) == t.number, "a key in a table that its location does not name")
+        # While we hold b, no more than one growth can begin and none can end: b is in one of the two levels.
+        check(table_bucket(t, hash) == b or level_bucket(load_acquire_u64(&t.previous), hash) == b,
+              "a key in a bucket that its hash does not name")
+        check((b.tags & tag_of(hash)) != 0, "a key without its tag")
+        n += 1
+        w = w.chain
+    check(word_count(load_relaxed_u32(&b.word)) >= n, "a count below the number of keys")
+
+
 cdef inline LockResult table_lock(Table *t, uint64_t hash, uint32_t raised, Mode mode, Bucket **locked) noexcept nogil:
     """Lock the bucket in which keys of `hash` are queued and raise its count: LOCK_TAKEN or LOCK_CONTENDED."""
     cdef LockResult result
+    check_no_bucket()
     while True:
         locked[0] = table_bucket(t, hash)
         result = word_lock(&locked[0].word, raised, mode)
         if likely(result == LOCK_TAKEN):
+            if CHECKS:
+                check_bucket(t, locked[0])
             return LOCK_TAKEN
         if result == LOCK_CONTENDED or table_settle(t, hash, mode) != 0:
             return LOCK_CONTENDED

@@ -17,6 +17,7 @@ from pyfutex._core.atomic cimport (
     store_release_u64,
 )
 from pyfutex._core.bucket cimport Bucket, bucket_tag
+from pyfutex._core.checks cimport CHECKS, check_no_bucket, note_unlocked
 from pyfutex._core.futexcall cimport futex_wake
 from pyfutex._core.pages cimport drop_pages, map_pages, unmap_pages
 from pyfutex._core.status cimport CONTENDED, Mode, NO_MEMORY, OK, Status
@@ -107,11 +108,15 @@ cdef Status split(Table *t, uint64_t old_level, uint64_t new_level, uint64_t i, 
     cdef uint32_t counts[2]
     cdef uint64_t shift = 64 - level_log2(new_level)
     cdef uint64_t which
-    cdef LockResult result = word_lock(&old.word, 0, mode)
+    cdef LockResult result
+    check_no_bucket()
+    result = word_lock(&old.word, 0, mode)
     if result == LOCK_CONTENDED:
         return CONTENDED
     if result == LOCK_DEAD:
         return OK
+    if CHECKS:
+        check_bucket(t, old)
     for which in range(2):
         child = level_nth(new_level, 2 * i + which)
         child.head = NULL
@@ -132,6 +137,7 @@ cdef Status split(Table *t, uint64_t old_level, uint64_t new_level, uint64_t i, 
         # that a key always has a bucket that says how many wait.
         store_release_u32(&level_nth(new_level, 2 * i + which).word, LIVE + counts[which] * ONE_KEY)
     old.head = NULL
+    note_unlocked(&old.word)
     if exchange_u32(&old.word, 0) & (PARKED | STARVED):
         futex_wake(&old.word, 0x7FFFFFFF, 0xFFFFFFFF)
     if fetch_add_u64(&t.n_split, 1) + 1 == <uint64_t> 1 << level_log2(old_level):
@@ -148,6 +154,7 @@ cdef void finish_growth(Table *t, uint64_t old_level) noexcept nogil:
 
 cdef Status table_settle(Table *t, uint64_t hash, Mode mode) noexcept nogil:
     cdef uint64_t current, previous
+    check_no_bucket()
     while True:
         current = load_acquire_u64(&t.current)
         if load_acquire_u32(&level_bucket(current, hash).word) & LIVE:
@@ -162,6 +169,7 @@ cdef Status table_settle(Table *t, uint64_t hash, Mode mode) noexcept nogil:
 
 
 cdef void table_grow(Table *t, uint64_t hash, Mode mode) noexcept nogil:
+    check_no_bucket()
     if load_relaxed_u64(&t.previous) != 0:
         help_growth(t, mode)
     elif is_crowded(load_acquire_u64(&t.current), hash):

@@ -77,6 +77,11 @@ cdef struct Waiter:
     uint32_t undrained  # atomic. An Undrained
 
 
+cdef extern from "checks.h" nogil:
+    # Of a waiter that a walk meets: it is queued, it is not poison, and its neighbours know it. Requires: the bucket lock.
+    void check_queued "PF_CHECK_QUEUED" (const Waiter *w)
+
+
 cdef inline void waiter_init(Waiter *w, WaiterKind kind, Notify notify, uint32_t bitset, uint8_t priority) noexcept nogil:
     w.location = 0
     w.mark = UNMARKED

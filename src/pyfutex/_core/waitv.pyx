@@ -10,6 +10,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u32,
 )
 from pyfutex._core.bucket cimport Taken
+from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.engine cimport engine_complete, engine_notify_through, engine_prepare
 from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport Key
@@ -112,6 +113,7 @@ cdef Status settle_entries(Taken *taken, Mode mode) noexcept nogil:
     cdef Waiter *entry
     cdef Vector *v
     cdef uint32_t tokens
+    check_no_lock()
     while taken.entries != NULL:
         entry = taken.entries
         v = <Vector *> entry.part

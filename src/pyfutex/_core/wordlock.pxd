@@ -24,6 +24,7 @@ from pyfutex._core.atomic cimport (
     load_relaxed_u32,
     pause,
 )
+from pyfutex._core.checks cimport check_may_lock, note_locked, note_unlocked
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, deadline_never, now_ns
 from pyfutex._core.futexcall cimport futex_wait, futex_wake
 from pyfutex._core.status cimport ATTACHED, CONTENDED, Mode, OK, Status
@@ -62,8 +63,10 @@ cdef inline uint32_t word_count(uint32_t word) noexcept nogil:
 # by a full barrier: the count is up before the caller reads a futex word. Pairs with the fence in engine_wake.
 cdef inline LockResult word_lock(uint32_t *word, uint32_t raised, Mode mode) noexcept nogil:
     cdef uint32_t seen = load_relaxed_u32(word)
+    check_may_lock(word)
     if likely((seen & (LIVE | LOCKED | STARVED)) == LIVE and cas_u32(word, seen, seen + LOCKED + raised)):
         fence_after_rmw()
+        note_locked(word)
         return LOCK_TAKEN
     return word_lock_slow(word, raised, mode)
 
@@ -79,6 +82,7 @@ cdef inline LockResult word_lock_slow(uint32_t *word, uint32_t raised, Mode mode
             return LOCK_DEAD
         if not seen & (LOCKED | STARVED) and cas_u32(word, seen, seen + LOCKED + raised):
             fence_after_rmw()
+            note_locked(word)
             return LOCK_TAKEN
         pause()
         spins += 1
@@ -95,6 +99,7 @@ cdef inline LockResult word_lock_slow(uint32_t *word, uint32_t raised, Mode mode
             # PARKED stays up for those who may still sleep: we cannot know whether we were the last.
             if cas_u32(word, seen, ((seen & ~<uint32_t> STARVED) | LOCKED | (PARKED if slept else 0)) + raised):
                 fence_after_rmw()
+                note_locked(word)
                 return LOCK_TAKEN
             continue
         if slept and not starved and not seen & STARVED and now_ns(CLOCK_MONOTONIC) - began > HAND_OVER_NS:
@@ -110,7 +115,9 @@ cdef inline LockResult word_lock_slow(uint32_t *word, uint32_t raised, Mode mode
 
 # Let the lock go and take `lowered` (a multiple of ONE_KEY) off the count. Requires: held by this thread.
 cdef inline void word_unlock(uint32_t *word, uint32_t lowered) noexcept nogil:
-    cdef uint32_t seen = fetch_sub_release_u32(word, LOCKED + lowered)
+    cdef uint32_t seen
+    note_unlocked(word)
+    seen = fetch_sub_release_u32(word, LOCKED + lowered)
     if seen & (PARKED | STARVED):
         word_wake_sleeper(word)
 

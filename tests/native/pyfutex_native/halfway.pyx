@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport load_acquire_u32, load_acquire_u64, pause, store_release_u32
 from pyfutex._core.bucket cimport Bucket, Taken, bucket_find, bucket_wake, taken_init
+from pyfutex._core.checks cimport note_locked, note_unlocked
 from pyfutex._core.engine cimport deliver_threads, engine_wake_slow
 from pyfutex._core.family cimport table_of
 from pyfutex._core.key cimport Key, key_hash
@@ -85,6 +86,12 @@ cdef class HeldBucket:
         self.lowered = 0
         taken_init(&self.taken)
         table_lock(table_of(manager.m, &w.c.key), key_hash(&w.c.key, &manager.m.seed), 0, DETACHED, &self.b)
+        note_unlocked(&self.b.word)
+
+    cdef void note_held(self) noexcept:
+        # A checked build allows nobody to return to Python with the lock, nor to sleep. So it is this thread's in the
+        # methods here alone.
+        note_locked(&self.b.word)
 
     def sleepers(self):
         """Whether a thread sleeps for the lock (or has, since it was taken)."""
@@ -92,11 +99,14 @@ cdef class HeldBucket:
 
     def release(self):
         """Let the lock go."""
+        self.note_held()
         word_unlock(&self.b.word, self.lowered)
 
     def take_threads(self, uint32_t bitset):
         """Take the threads that sleep on the waiter's key with such a bitset and do not mark them: how many."""
+        self.note_held()
         bucket_wake(bucket_find(self.b, &self.w.c.key), 0x7FFFFFFF, bitset, NULL, &self.taken, &self.lowered)
+        note_unlocked(&self.b.word)
         return self.taken.n
 
     def awaits_mark(self):
@@ -109,6 +119,7 @@ cdef class HeldBucket:
 
     def release_and_see_it_leave(self, Waiter w not None):
         """Let the lock go and, keeping the GIL, wait until another thread's cancel has taken w out of the queue."""
+        self.note_held()
         word_unlock(&self.b.word, 0)
         while load_acquire_u64(&w.c.location) != 0:
             pause()

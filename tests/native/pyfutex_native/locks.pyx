@@ -17,6 +17,7 @@ from pyfutex._core.atomic cimport (
     store_release_u32,
     store_release_u64,
 )
+from pyfutex._core.checks cimport note_locked, note_unlocked
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, deadline_after, deadline_never, now_ns
 from pyfutex._core.futexcall cimport futex_wake
 from pyfutex._core.parker cimport MARKED, Parker, UNMARKED, WITHDRAWN, park, parker_self, unpark
@@ -99,10 +100,14 @@ cdef class Lock:
         cdef uint32_t *word = &self.s.word
         with nogil:
             result = word_lock(word, raised * ONE_KEY, mode)
+        if result == LOCK_TAKEN:
+            # Any thread may unlock it, or find it taken: to a checked build it is nobody's while Python runs.
+            note_unlocked(word)
         return {LOCK_TAKEN: "taken", LOCK_DEAD: "dead", LOCK_CONTENDED: "contended"}[result]
 
     def unlock(self, uint32_t lowered=0):
         """Unlock."""
+        note_locked(&self.s.word)
         word_unlock(&self.s.word, lowered * ONE_KEY)
 
     def retire(self):

@@ -16,9 +16,9 @@ from pyfutex._core.bucket cimport (
     taken_init,
 )
 from pyfutex._core.key cimport Key, pack_space
-from pyfutex._core.status cimport MISFIT
+from pyfutex._core.status cimport DETACHED, MISFIT
 from pyfutex._core.waiter cimport PI, PLACEHOLDER, PLAIN, THREAD, Waiter, WaiterKind, waiter_init
-from pyfutex._core.wordlock cimport ONE_KEY
+from pyfutex._core.wordlock cimport LIVE, ONE_KEY, word_lock, word_unlock
 
 
 cdef Key key_of(uint64_t offset) noexcept nogil:
@@ -48,9 +48,19 @@ cdef class Buckets:
         self.n_waiters = n_waiters
         self.buckets[0].head = NULL
         self.buckets[1].head = NULL
+        self.buckets[0].word = LIVE
+        self.buckets[1].word = LIVE
 
     def __dealloc__(self):
         free(self.waiters)
+
+    cdef void lock(self) noexcept:
+        word_lock(&self.buckets[0].word, 0, DETACHED)
+        word_lock(&self.buckets[1].word, 0, DETACHED)
+
+    cdef void unlock(self) noexcept:
+        word_unlock(&self.buckets[1].word, 0)
+        word_unlock(&self.buckets[0].word, 0)
 
     cdef numbers(self, Waiter *w):
         # Those taken, oldest first.
@@ -67,12 +77,17 @@ cdef class Buckets:
         cdef WaiterKind c_kind = {"PLAIN": PLAIN, "PI": PI, "PLACEHOLDER": PLACEHOLDER}[kind]
         waiter_init(w, c_kind, THREAD, 0 if kind == "PLACEHOLDER" else bitset, 0)
         w.key = k
-        return bool(bucket_append(&self.buckets[b], bucket_find(&self.buckets[b], &k), w, 1 + b))
+        self.lock()
+        is_new = bucket_append(&self.buckets[b], bucket_find(&self.buckets[b], &k), w, 1 + b)
+        self.unlock()
+        return bool(is_new)
 
     def unlink(self, uint32_t b, uint32_t number):
         """Take one waiter out; whether its key is gone from the bucket."""
         cdef Waiter *w = &self.waiters[number]
+        self.lock()
         gone = bucket_unlink(bucket_find(&self.buckets[b], &w.key), w)
+        self.unlock()
         w.location = 0
         return bool(gone)
 
@@ -83,8 +98,10 @@ cdef class Buckets:
         cdef Taken taken
         cdef uint32_t lowered = 0
         taken_init(&taken)
+        self.lock()
         misfit = bucket_wake(bucket_find(&self.buckets[b], &k), n, bitset, limit, &taken,
                              &lowered) == MISFIT
+        self.unlock()
         return self.numbers(taken.threads), lowered // ONE_KEY, misfit
 
     def move(self, uint32_t b, uint64_t key, uint32_t b2, uint64_t key2, uint32_t n, int before=-1):
@@ -93,8 +110,10 @@ cdef class Buckets:
         cdef uint32_t moved = 0, lowered = 0
         cdef bint is_new = False
         cdef const Waiter *limit = NULL if before < 0 else &self.waiters[before]
+        self.lock()
         misfit = bucket_move(&self.buckets[b], &k, &self.buckets[b2], &k2, 1 + b2, n, limit, &moved, &lowered,
                              &is_new) == MISFIT
+        self.unlock()
         return moved, lowered // ONE_KEY, bool(is_new), misfit
 
     def count(self, uint32_t b, uint64_t key, uint32_t n, int before=-1):
@@ -102,14 +121,20 @@ cdef class Buckets:
         cdef Key k = key_of(key)
         cdef uint32_t counted = 0
         cdef const Waiter *limit = NULL if before < 0 else &self.waiters[before]
+        self.lock()
         misfit = bucket_count(bucket_find(&self.buckets[b], &k)[0], n, limit, &counted) == MISFIT
+        self.unlock()
         return counted, misfit
 
     def first(self, uint32_t b, uint64_t key):
         """Number of the oldest waiter that is no placeholder, or None."""
         cdef Key k = key_of(key)
-        cdef Waiter *head = bucket_find(&self.buckets[b], &k)[0]
-        cdef Waiter *w = NULL if head == NULL else first_waiter(head)
+        cdef Waiter *head
+        cdef Waiter *w
+        self.lock()
+        head = bucket_find(&self.buckets[b], &k)[0]
+        w = NULL if head == NULL else first_waiter(head)
+        self.unlock()
         return None if w == NULL else w - self.waiters
 
     def content(self, uint32_t b):
