@@ -23,6 +23,7 @@ cdef extern from "pyfutex.h" nogil:
 
 cdef struct NativeQueue:
     Completions c
+    uint64_t away_from_them[6]  # to 64 bytes: those who push and the one who pops have a line each
     # Taken off the stack and not yet handed out, oldest first, linked through Waiter.next. The one reader's.
     Waiter *ready
 

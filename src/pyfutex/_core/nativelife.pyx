@@ -31,6 +31,10 @@ from pyfutex._core.waiter cimport DRAINED
 from pyfutex._core.word cimport Word
 
 
+cdef extern from "line.h" nogil:
+    void *calloc_line "pf_calloc_line" (size_t size)
+
+
 # --- managers -------------------------------------------------------------------------------------------------------
 
 cdef struct Census:
@@ -143,7 +147,7 @@ cdef void life_target_free(CTarget *target) noexcept nogil:
 # --- queues ---------------------------------------------------------------------------------------------------------
 
 cdef NativeQueue *life_queue_new() noexcept nogil:
-    cdef NativeQueue *q = <NativeQueue *> calloc(1, sizeof(NativeQueue))
+    cdef NativeQueue *q = <NativeQueue *> calloc_line(sizeof(NativeQueue))
     if q != NULL:
         q.c.epoch = current_epoch()
     return q
