@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from claims import (
     calls,
     contended,
+    crossing,
     crowd,
     fanout,
     growth,
@@ -32,6 +33,7 @@ from claims import (
     hashes,
     kernelcalls,
     loops,
+    native,
     peers,
     pingpong,
     requeue,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 SUBJECTS = {
     "calls": calls,
     "loops": loops,
+    "native": native,
+    "crossing": crossing,
     "guest": guestcalls,
     "kernel": kernelcalls,
     "handoff": handoff,

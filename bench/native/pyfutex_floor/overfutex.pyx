@@ -31,22 +31,24 @@ cdef object ALL = 0x7FFFFFFF
 cdef class Lock:
     """A mutex of three states."""
 
-    cdef FutexWord futex
+    cdef FutexWord futex        # keeps the word where it is
+    cdef uint32_t *word
 
     def __cinit__(self, FutexWord futex not None):
         self.futex = futex
+        self.word = <uint32_t *> futex.word
 
     def acquire(self):
         """Take the lock; sleep while it is held."""
-        if likely(cas_u32(self.futex.word, FREE, HELD)):
+        if likely(cas_u32(self.word, FREE, HELD)):
             return True
-        while exchange_u32(self.futex.word, CONTENDED) != FREE:
+        while exchange_u32(self.word, CONTENDED) != FREE:
             self.futex.wait(CONTENDED)
         return True
 
     def release(self):
         """Let the lock go, and wake one thread that may sleep on it."""
-        if exchange_u32(self.futex.word, FREE) == CONTENDED:
+        if exchange_u32(self.word, FREE) == CONTENDED:
             self.futex.wake()
 
 
@@ -54,29 +56,31 @@ cdef class Lock:
 cdef class Semaphore:
     """A counter in the word; the word after it counts those who may sleep."""
 
-    cdef FutexWord futex
+    cdef FutexWord futex        # keeps the word where it is
+    cdef uint32_t *word
 
     def __cinit__(self, FutexWord futex not None, uint32_t value=0):
         self.futex = futex
-        store_u32(futex.word, value)
+        self.word = <uint32_t *> futex.word
+        store_u32(self.word, value)
 
     def acquire(self):
         """Count down; sleep while the counter is 0."""
         cdef uint32_t value
         while True:
-            value = load_u32(self.futex.word)
+            value = load_u32(self.word)
             if value != 0:
-                if likely(cas_u32(self.futex.word, value, value - 1)):
+                if likely(cas_u32(self.word, value, value - 1)):
                     return True
                 continue
-            fetch_add_u32(self.futex.word + 1, 1)
+            fetch_add_u32(self.word + 1, 1)
             self.futex.wait(0)
-            fetch_sub_u32(self.futex.word + 1, 1)
+            fetch_sub_u32(self.word + 1, 1)
 
     def release(self):
         """Count up, and wake one thread that may sleep."""
-        fetch_add_u32(self.futex.word, 1)
-        if load_u32(self.futex.word + 1) != 0:
+        fetch_add_u32(self.word, 1)
+        if load_u32(self.word + 1) != 0:
             self.futex.wake()
 
 
@@ -84,26 +88,28 @@ cdef class Semaphore:
 cdef class Event:
     """1 in the word once it is set."""
 
-    cdef FutexWord futex
+    cdef FutexWord futex        # keeps the word where it is
+    cdef uint32_t *word
 
     def __cinit__(self, FutexWord futex not None):
         self.futex = futex
+        self.word = <uint32_t *> futex.word
 
     def set(self):
         """Let everybody go on who waits."""
-        if exchange_u32(self.futex.word, 1) == 0:
+        if exchange_u32(self.word, 1) == 0:
             self.futex.wake(ALL)
 
     def clear(self):
         """Let those who come wait."""
-        store_u32(self.futex.word, 0)
+        store_u32(self.word, 0)
 
     def is_set(self):
         """Whether it is set."""
-        return load_acquire_u32(self.futex.word) != 0
+        return load_acquire_u32(self.word) != 0
 
     def wait(self):
         """Sleep until it is set."""
-        while load_acquire_u32(self.futex.word) == 0:
+        while load_acquire_u32(self.word) == 0:
             self.futex.wait(0)
         return True

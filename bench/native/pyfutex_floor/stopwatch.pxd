@@ -11,5 +11,7 @@ cdef extern from "stopwatch.h" nogil:
         int64_t longest_wall
         uint64_t laps
 
+    int CLOCK_MONOTONIC
+    int64_t stopwatch_clock(int clock)
     void stopwatch_start(stopwatch *s)
     void stopwatch_lap(stopwatch *s)

@@ -5,6 +5,7 @@ over all tables, through lock_two and lock_many alone.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u64
 from pyfutex._core.bucket cimport Bucket, bucket_unlock
@@ -77,6 +78,7 @@ cdef inline void unlock_two(Bucket *b, uint32_t lowered, Bucket *b2, uint32_t lo
 
 cdef enum:
     MOST_LOCKED = 64
+    ORDERED_BITS = 6    # of a hash: as many heaps as there may be locks
 
 cdef struct Wanted:
     # One of the buckets for lock_many.
@@ -109,22 +111,50 @@ cdef inline void unlock_many(Wanted *wanted, const uint8_t *order, uint32_t n) n
             lowered = 0
 
 
+cdef inline void order_by_hash(const Wanted *wanted, uint8_t *order, uint32_t n) noexcept nogil:
+    # Roughly, by the top bits: in a table, buckets stand in the order of their hashes.
+    cdef uint8_t places[1 << ORDERED_BITS]
+    cdef uint8_t place = 0, count
+    cdef uint32_t i
+    memset(places, 0, sizeof(places))
+    for i in range(n):
+        places[wanted[i].hash >> (64 - ORDERED_BITS)] += 1
+    for i in range(1 << ORDERED_BITS):
+        count = places[i]
+        places[i] = place
+        place += count
+    for i in range(n):
+        count = places[wanted[i].hash >> (64 - ORDERED_BITS)]
+        places[wanted[i].hash >> (64 - ORDERED_BITS)] = count + 1
+        order[count] = <uint8_t> i
+
+
+cdef inline void order_by_address(const Wanted *wanted, uint8_t *order, uint32_t n) noexcept nogil:
+    # Insertion: whatever order it is given, it ends with that of the addresses; one that is nearly right costs little.
+    cdef uint32_t i, j
+    cdef uint8_t one
+    for i in range(1, n):
+        one = order[i]
+        j = i
+        while j > 0 and wanted[order[j - 1]].bucket > wanted[one].bucket:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = one
+
+
 cdef inline Status lock_many(Wanted *wanted, uint8_t *order, uint32_t n, Mode mode) noexcept nogil:
     """Lock the buckets of up to MOST_LOCKED hashes. OK, then unlock_many is due; or CONTENDED.
 
     `order` becomes the order in which they are locked, which is that of their addresses.
     """
-    cdef uint32_t i, j, n_locked
+    cdef uint32_t i, n_locked
     cdef LockResult result = LOCK_TAKEN
     check_no_bucket()
+    order_by_hash(wanted, order, n)
     while True:
         for i in range(n):
             wanted[i].bucket = table_bucket(wanted[i].table, wanted[i].hash)
-            j = i
-            while j > 0 and wanted[order[j - 1]].bucket > wanted[i].bucket:
-                order[j] = order[j - 1]
-                j -= 1
-            order[j] = <uint8_t> i
+        order_by_address(wanted, order, n)
         n_locked = lock_in_order(wanted, order, n, mode, &result)
         if n_locked == n:
             if CHECKS:

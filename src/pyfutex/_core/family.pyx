@@ -27,10 +27,14 @@ from pyfutex._core.wordlock cimport LIVE
 
 cdef extern from "registry.h" nogil:
     uint64_t random_u64 "pf_random_u64" ()
-    void *calloc_line "pf_calloc_line" (size_t size)
+    uint32_t fork_epoch "pf_fork_epoch.now"     # atomic. Bumped in the child of every fork
     int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
                        void (*child)() noexcept nogil)
     uint64_t pthread_self()
+
+
+cdef extern from "line.h" nogil:
+    void *calloc_line "pf_calloc_line" (size_t size)
 
 
 # --- what is global -------------------------------------------------------------------------------------------------
@@ -39,7 +43,6 @@ cdef enum:
     NUMBERS_A_CHUNK = 4096
     CHUNKS = 4096           # 2**24 tables alive at once, as many as a location can name
 
-cdef uint32_t fork_epoch = 0        # atomic. Bumped in the child of every fork
 cdef uint64_t forker = 0            # atomic. The thread that forked last, in the child: the only one that lived on
 cdef uint64_t last_serial = 0       # atomic
 cdef HashSeed process_seed

@@ -28,6 +28,10 @@ from pyfutex._core.target cimport FLAT, NATIVE, READ, word_close
 from pyfutex._core.word cimport Word
 
 
+cdef extern from "line.h" nogil:
+    void *calloc_line "pf_calloc_line" (size_t size)
+
+
 # --- managers -------------------------------------------------------------------------------------------------------
 
 cdef struct Census:
@@ -141,7 +145,7 @@ cdef void life_target_free(CTarget *target) noexcept nogil:
 # --- queues ---------------------------------------------------------------------------------------------------------
 
 cdef Completions *life_queue_new() noexcept nogil:
-    cdef Completions *q = <Completions *> calloc(1, sizeof(Completions))
+    cdef Completions *q = <Completions *> calloc_line(sizeof(Completions))
     if q != NULL:
         q.epoch = current_epoch()
     return q
