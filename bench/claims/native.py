@@ -87,6 +87,10 @@ def crowd_series(plan: Plan, *, scattered: bool) -> dict[str, Series]:
         woken = crowd.woken()
         again = crowd.queued(False)
         by_wakev = crowd.woken_by_wakev()
+        ahead = crowd.queued_ahead()
+        woken_ahead = crowd.woken_ahead()
+        ahead_again = crowd.queued_ahead()
+        wakev_again = crowd.woken_by_wakev()
         on_one = crowd.queued(True)
         at_once = crowd.woken_at_once()
         note("queued", min(queued, again))
@@ -94,6 +98,8 @@ def crowd_series(plan: Plan, *, scattered: bool) -> dict[str, Series]:
         note("wakev", by_wakev)
         note("one by one", queued + woken)
         note("batch", again + by_wakev)
+        note("ahead, one by one", ahead + woken_ahead)
+        note("ahead, batch", ahead_again + wakev_again)
         note("one word", on_one + at_once)
         found.setdefault("chase", []).append(chase(plan.size(20_000)) / plan.size(20_000))
     return {name: Series(tuple(values)) for name, values in found.items()}
@@ -123,8 +129,14 @@ def crowds(plan: Plan) -> Iterator[Row]:
         chase = taken["chase"]
         yield millions(f"waiters {where}: wake, one by one", taken["woken"], chase, 3.0)
         yield millions(f"waiters {where}: wake, by wakev", taken["wakev"], chase, 5.0)
-        yield millions(f"waiters {where}: prepare + wake, one by one", taken["one by one"], chase, 3.0)
-        yield millions(f"waiters {where}: prepare + wakev", taken["batch"], chase, 5.0)
+        yield millions(
+            f"waiters {where}: prepare + wake, nothing sent for ahead", taken["one by one"], chase, None
+        )
+        yield millions(
+            f"waiters {where}: prepare + wakev, nothing sent for ahead", taken["batch"], chase, None
+        )
+        yield millions(f"waiters {where}: prepare + wake, one by one", taken["ahead, one by one"], chase, 3.0)
+        yield millions(f"waiters {where}: prepare + wakev", taken["ahead, batch"], chase, 5.0)
         yield ratio_row(GROUP, f"waiters {where}: wake / wakev", taken["woken"], taken["wakev"], None)
         if not scattered:
             yield millions("all on one word: prepare + wake", taken["one word"], chase, 25.0)

@@ -28,7 +28,7 @@ cdef extern from *:
 
 
 # In the order of the header, for ever.
-cdef void *functions[42]
+cdef void *functions[43]
 functions[:] = [
     <void *> cyfutex.manager_new,
     <void *> cyfutex.manager_free,
@@ -72,9 +72,10 @@ functions[:] = [
     <void *> cyfutex.manager_waiters,
     <void *> cyfutex.key_of,
     <void *> cyfutex.now,
+    <void *> cyfutex.prefetch,
 ]
 
-if fill_table(functions, 42) != 0:
+if fill_table(functions, 43) != 0:
     raise ImportError("pyfutex was built with another table of functions than that of pyfutex.h")
 
 _c_api = PyCapsule_New(<void *> the_table, "pyfutex._c_api", NULL)

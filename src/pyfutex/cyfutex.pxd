@@ -113,6 +113,8 @@ cdef uint64_t mappable_of(object mappable) except 0
 cdef int key_of(const pyfutex_place *word, uint64_t *space, uint64_t *offset) noexcept nogil
 cdef int64_t now(int32_t clock) noexcept nogil
 
+cdef void prefetch(pyfutex_manager *m, const pyfutex_place *word, const pyfutex_waiter *w) noexcept nogil
+
 cdef int wake(pyfutex_manager *m, const pyfutex_place *word, uint32_t n, uint32_t bitset) noexcept nogil
 cdef int wakev(pyfutex_manager *m, pyfutex_wake_item *items, size_t n) noexcept nogil
 cdef int requeue(pyfutex_manager *m, const pyfutex_place *word, const pyfutex_place *word2, uint32_t n_wake,

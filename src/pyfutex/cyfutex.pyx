@@ -3,6 +3,7 @@
 from pyfutex._core.completions cimport Completions
 from pyfutex._core.family cimport CManager, manager_new as core_manager_new, next_serial
 from pyfutex._core.nativecalls cimport (
+    call_prefetch,
     call_requeue,
     call_wait,
     call_wait_prepare,
@@ -138,6 +139,10 @@ cdef int key_of(const pyfutex_place *word, uint64_t *space, uint64_t *offset) no
 
 cdef int64_t now(int32_t clock) noexcept nogil:
     return life_now(clock)
+
+
+cdef void prefetch(pyfutex_manager *m, const pyfutex_place *word, const pyfutex_waiter *w) noexcept nogil:
+    call_prefetch(<CManager *> m, <const Place *> word, <const NativeWaiter *> w)
 
 
 # --- waking ---------------------------------------------------------------------------------------------------------

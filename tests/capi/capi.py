@@ -140,6 +140,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "manager_waiters": (c_uint64, c_void_p),
     "key_of": (c_int, _place, POINTER(c_uint64), POINTER(c_uint64)),
     "now": (c_int64, c_int32),
+    "prefetch": (None, c_void_p, _place, _waiter),
 }
 
 

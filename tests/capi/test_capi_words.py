@@ -242,6 +242,17 @@ def test_shared_without_a_mappable_meets_shared_alone(api, m, words, polled):
     assert api.wake(m, words.at(0, SHARED), 1, ANY) == 1
 
 
+def test_prefetch_changes_nothing(api, m, words, polled):
+    waiter = polled()[0]
+    api.prefetch(m, words.at(0), waiter)
+    assert api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0) == QUEUED
+    api.prefetch(m, words.at(0), None)
+    for manager, place in ((None, words.at(0)), (m, None), (m, Place(words.target, 0, 3, 9))):
+        api.prefetch(manager, place, None)
+    assert api.manager_waiters(m) == 1
+    assert api.wake(m, words.at(0), 1, ANY) == 1
+
+
 def test_stats(api, m, words, polled):
     from capi.capi import Stats
 

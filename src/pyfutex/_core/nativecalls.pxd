@@ -12,6 +12,8 @@ from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport Waiter
 
 
+cdef void call_prefetch(CManager *m, const Place *word, const NativeWaiter *w) noexcept nogil
+
 cdef int call_wake(CManager *m, const Place *word, uint32_t n, uint32_t bitset) noexcept nogil
 cdef int call_wakev(CManager *m, WakeItem *items, size_t n) noexcept nogil
 cdef int call_requeue(CManager *m, const Place *word, const Place *word2, bint compares, uint64_t value, uint32_t n_wake,

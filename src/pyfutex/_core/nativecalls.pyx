@@ -4,6 +4,7 @@ from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from pyfutex._core.atomic cimport prefetch
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.bucketlocks cimport MOST_LOCKED
 from pyfutex._core.checks cimport poison
@@ -16,6 +17,8 @@ from pyfutex._core.engine cimport (
     engine_wake,
     engine_wake_op,
 )
+from pyfutex._core.family cimport table_of
+from pyfutex._core.key cimport key_hash
 from pyfutex._core.nativewaiter cimport (
     deliver_detached,
     native_cancel,
@@ -36,7 +39,8 @@ from pyfutex._core.status cimport (
     TAKEN,
     status_errno,
 )
-from pyfutex._core.target cimport READ, WRITE, word_close
+from pyfutex._core.table cimport table_bucket
+from pyfutex._core.target cimport KEY, READ, WRITE, word_close
 from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport PLAIN, QUEUED, THREAD, VECTOR, WOKEN, Waiter, waiter_init
 from pyfutex._core.waitv cimport vector_begin, vector_give_up, vector_queue, vector_ready
@@ -53,6 +57,18 @@ cdef enum:
 
 cdef inline int answer(Status status) noexcept nogil:
     return 0 if status == OK else -status_errno(status)
+
+
+cdef void call_prefetch(CManager *m, const Place *word, const NativeWaiter *w) noexcept nogil:
+    cdef Word found
+    if place_open(m, word, KEY, &found) != OK:
+        return
+    word_close(&found)
+    prefetch(table_bucket(table_of(m, &found.key), key_hash(&found.key, &m.seed)))
+    if w != NULL:
+        # A line for each half: at least one more where it does not begin a line.
+        prefetch(w)
+        prefetch(<const char *> w + sizeof(NativeWaiter) - 1)
 
 
 # --- waking ---------------------------------------------------------------------------------------------------------

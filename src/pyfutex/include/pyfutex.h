@@ -35,7 +35,7 @@
 #endif
 /* The functions that this header knows. */
 #ifndef PYFUTEX_SLOTS
-#define PYFUTEX_SLOTS 42
+#define PYFUTEX_SLOTS 43
 #endif
 
 #ifdef __cplusplus
@@ -283,6 +283,12 @@ typedef struct pyfutex_api {
     int (*key_of)(const pyfutex_place *word, uint64_t *space, uint64_t *offset);
     /* 41. A clock of a deadline, in nanoseconds. */
     int64_t (*now)(int32_t clock);
+
+    /* --- many, one by one --- */
+
+    /* 42. Send for the memory that wait_prepare(m, w, word) or, with w NULL, wake(m, word) will look at. Whoever works through many
+     * words calls it some eight words ahead. Changes nothing; a bad place is ignored. */
+    void (*prefetch)(pyfutex_manager *m, const pyfutex_place *word, const pyfutex_waiter *w);
 } pyfutex_api;
 
 #ifdef Py_PYTHON_H
