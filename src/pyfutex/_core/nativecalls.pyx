@@ -29,7 +29,7 @@ from pyfutex._core.nativewaiter cimport (
     native_result,
     native_sleep,
 )
-from pyfutex._core.place cimport QUEUED_NOW, is_too_wide, place_open, read_deadline
+from pyfutex._core.place cimport HIGHEST_PRIORITY, QUEUED_NOW, answer, is_too_wide, place_open, read_deadline
 from pyfutex._core.status cimport (
     DETACHED,
     MISFIT,
@@ -37,7 +37,6 @@ from pyfutex._core.status cimport (
     OK,
     Status,
     TAKEN,
-    status_errno,
 )
 from pyfutex._core.table cimport table_bucket
 from pyfutex._core.target cimport KEY, READ, WRITE, word_close
@@ -50,13 +49,6 @@ from pyfutex._core.word cimport Word
 
 cdef extern from "errno.h":
     const int ECANCELED     # libc.errno lacks it
-
-cdef enum:
-    HIGHEST_PRIORITY = 99
-
-
-cdef inline int answer(Status status) noexcept nogil:
-    return 0 if status == OK else -status_errno(status)
 
 
 cdef void call_prefetch(CManager *m, const Place *word, const NativeWaiter *w) noexcept nogil:

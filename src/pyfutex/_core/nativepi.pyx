@@ -11,7 +11,7 @@ from pyfutex._core.key cimport key_equal
 from pyfutex._core.nativewaiter cimport deliver_detached, native_claim, native_refuse
 from pyfutex._core.pi cimport Heir, Owner, TID_MASK, engine_inherit, engine_lock_pi, engine_unlock_pi
 from pyfutex._core.pistate cimport piwait_init
-from pyfutex._core.place cimport QUEUED_NOW, is_too_wide, place_open, read_deadline
+from pyfutex._core.place cimport HIGHEST_PRIORITY, QUEUED_NOW, answer, is_too_wide, place_open, read_deadline
 from pyfutex._core.requeuepi cimport Condition, Lock, engine_requeue_pi
 from pyfutex._core.status cimport (
     DETACHED,
@@ -24,7 +24,6 @@ from pyfutex._core.status cimport (
     TAKEN,
     TRY_AGAIN,
     WAITING,
-    status_errno,
 )
 from pyfutex._core.target cimport READ, WRITE, word_close
 from pyfutex._core.waiter cimport PI, REQUEUE_PI, THREAD, Waiter, waiter_init
@@ -33,14 +32,6 @@ from pyfutex._core.word cimport Word, word_load
 
 cdef extern from "errno.h":
     const int ENOTSUP       # libc.errno lacks it
-
-cdef enum:
-    HIGHEST_PRIORITY = 99
-
-
-cdef inline int answer(Status status) noexcept nogil:
-    return 0 if status == OK else -status_errno(status)
-
 
 cdef inline bint is_thread(uint32_t tid) noexcept nogil:
     return 0 < tid <= TID_MASK

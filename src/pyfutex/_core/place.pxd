@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, Deadline, deadline_never
 from pyfutex._core.family cimport CManager
-from pyfutex._core.status cimport MISFIT, OK, Status
+from pyfutex._core.status cimport MISFIT, OK, Status, status_errno
 from pyfutex._core.target cimport Access, CALLED, CTarget, IS_SHARED, Sharing, word_open
 from pyfutex._core.word cimport Word
 
@@ -40,6 +40,15 @@ cdef extern from "pyfutex.h" nogil:
         uint32_t n
         uint32_t bitset
         int32_t result
+
+
+cdef enum:
+    HIGHEST_PRIORITY = 99
+
+
+cdef inline int answer(Status status) noexcept nogil:
+    """What the caller gets where a status says it all: 0 or a negative errno."""
+    return 0 if status == OK else -status_errno(status)
 
 
 cdef inline int log2_of(uint32_t size) noexcept nogil:
