@@ -132,9 +132,10 @@ cdef class Crossing:
         if what == FUTEX:
             futexes.wait_prepare(self.m, w, word, 0, futexes.ANY, 0)
             futexes.wake(self.m, word, 1, futexes.ANY)
-            # Another thread's wake may have taken ours, and ours another one's: then it is sleeping in neither.
-            if futexes.waiter_result(w) != 0:
-                futexes.waiter_cancel(w)
+            # Another thread's wake may have taken ours, and ours another one's. Until it is out of the queue, or its taker
+            # is done with it, its memory is not ours.
+            if futexes.waiter_result(w) != 0 and not futexes.waiter_cancel(w):
+                futexes.waiter_wait(w, NULL)
         elif what == WAKE_NOBODY:
             futexes.wake(self.m, word, 1, futexes.ANY)
         elif what == THROUGH_QUEUE:
@@ -195,5 +196,4 @@ cdef class Crossing:
                 before = now
                 if now - start >= duration_ns:
                     store_relaxed_u32(&self.ended, 1)
-            futexes.waiter_cancel(&w)
         return done, before - start, longest

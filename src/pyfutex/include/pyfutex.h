@@ -225,7 +225,8 @@ typedef struct pyfutex_api {
     int (*waitv_prepare)(pyfutex_manager *m, pyfutex_waiter *w, pyfutex_vector *v, pyfutex_waiter *entries,
                          const pyfutex_item *items, uint32_t n);
     /* 23. 1: it was queued, and is no more: it will not be called. 0: it was not queued; or a waker was faster, and it was or
-     * will be called, and its memory is not the caller's until then. */
+     * will be called, and its memory is not the caller's until then. With neither callback nor queue: until waiter_result says
+     * otherwise, or waiter_wait, which returns at once or nearly so. */
     int (*waiter_cancel)(pyfutex_waiter *w);
     /* 24. Sleep until it is woken: 0. -ETIMEDOUT, -EINTR: it is still queued. -ECANCELED: it was taken out meanwhile. -EBUSY:
      * another thread sleeps on it. -EINVAL: it is not queued. */
