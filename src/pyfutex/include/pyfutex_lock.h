@@ -1,0 +1,275 @@
+/* The lock of pyfutex.sync in shared memory: 64 bytes that C and Python programs take alike, and that outlive their owner.
+ *
+ *     byte  0   what it is (pyfutex_shared.h)
+ *          16   the word: 0, free
+ *                         thread id (30 bits), held
+ *                         bit 31, WAITERS: somebody may sleep on it; legal without a sleeper, illegal to lack with one
+ *                         bit 30, OWNER_DIED: the kernel found its owner dead; nobody holds it
+ *          20   its state: 0, consistent; 1, its owner has not yet made good what a dead one left; 2, not recoverable
+ *          24   of an RLock: how often its owner holds it beyond once
+ *          36   20 bytes: where the C library keeps the links of its list of robust mutexes, at an offset of its own
+ *          56   8 bytes, 0
+ *
+ * Zero bytes are a free lock. The list is the thread's, and the kernel walks it when the thread ends in whatever way: a word
+ * that still holds the thread's id becomes OWNER_DIED, and a sleeper is woken. Whoever takes such a word holds the lock.
+ *
+ * A waiter that is killed loses no wake: a contended unlock leaves WAITERS in the word and wakes one in a single system call,
+ * every taker keeps WAITERS, and a thread that was woken, or will be, names the word as its pending operation, on which the
+ * kernel wakes the next one. WAITERS goes when a wake finds nobody.
+ *
+ * All who map the memory trust each other: links are looked at before they are written through, which finds damage, not
+ * malice.
+ */
+#ifndef PYFUTEX_LOCK_H
+#define PYFUTEX_LOCK_H
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "pyfutex_shared.h"
+
+typedef struct {
+    pyfutex_shared shared;
+    uint32_t word;  /* atomic */
+    uint32_t state; /* whoever holds it */
+    uint32_t depth; /* whoever holds it */
+    uint32_t reserved[2];
+    char links[20]; /* the thread whose id is in the word */
+    uint64_t reserved2;
+} pyfutex_lock;
+
+/* What a thread knows of itself. */
+typedef struct {
+    uint32_t tid; /* 0: not asked yet, or before a fork */
+    uint32_t n_held;
+    struct robust_list_head *head;
+} pyfutex_thread;
+
+enum {
+    PYFUTEX_CONSISTENT = 0,
+    PYFUTEX_INCONSISTENT = 1,
+    PYFUTEX_NOT_RECOVERABLE = 2,
+    /* The kernel walks 2048 entries of a list, the C library's own included. */
+    PYFUTEX_MOST_HELD = 1024,
+    PYFUTEX_SPINS = 100,
+    /* A safety net, not the mechanism: a sleeper looks at the word again after so many seconds. */
+    PYFUTEX_LOOK_AGAIN_S = 1,
+};
+
+/* --- a thread's list ------------------------------------------------------------------------------------------------ */
+
+/* Fill in *t for the calling thread: 0; -ENOSYS: there are no robust lists here. */
+static inline int pyfutex_thread_enter(pyfutex_thread *t)
+{
+    size_t size = 0;
+    struct robust_list_head *head = NULL;
+    pthread_mutexattr_t robust;
+    pthread_mutex_t mutex;
+    /* musl makes the list known with the first robust mutex of a thread. */
+    pthread_mutexattr_init(&robust);
+    pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
+    if (pthread_mutex_init(&mutex, &robust) == 0 && pthread_mutex_lock(&mutex) == 0) {
+        pthread_mutex_unlock(&mutex);
+        pthread_mutex_destroy(&mutex);
+    }
+    pthread_mutexattr_destroy(&robust);
+    if (syscall(SYS_get_robust_list, 0, &head, &size) != 0 || head == NULL || size != sizeof(*head))
+        return -ENOSYS;
+    /* glibc's and musl's offsets are those that the layout has room for. */
+    if (head->futex_offset != -32 && head->futex_offset != -28)
+        return -ENOSYS;
+    t->head = head;
+    t->n_held = 0;
+    t->tid = (uint32_t)syscall(SYS_gettid);
+    return 0;
+}
+
+static inline void **pyfutex_lock_node(pyfutex_lock *l, const pyfutex_thread *t)
+{
+    return (void **)((char *)&l->word - t->head->futex_offset);
+}
+
+/* The kernel reads the list and the pending operation of a thread that is gone: no more than the compiler has to be kept
+ * from reordering. */
+static inline void pyfutex_set_pending(pyfutex_thread *t, void *node)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    t->head->list_op_pending = (struct robust_list *)node;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* A link's lowest bit is not part of the address: the kernel's mark of a PI mutex. */
+static inline void *pyfutex_unmarked(void *link) { return (void *)((uintptr_t)link & ~(uintptr_t)1); }
+
+/* Each node of the list is preceded by a link to the one before it, but for the head. */
+static inline void **pyfutex_back_link(void *node) { return (void **)node - 1; }
+
+static inline void pyfutex_link(void **node, pyfutex_thread *t)
+{
+    void *head = &t->head->list;
+    void *first = pyfutex_unmarked(t->head->list.next);
+    node[0] = t->head->list.next;
+    *pyfutex_back_link(node) = head;
+    if (first != head)
+        *pyfutex_back_link(first) = node;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    t->head->list.next = (struct robust_list *)node;
+    t->n_held += 1;
+}
+
+/* 0; -EBADMSG: somebody wrote over the links, nothing was changed. */
+static inline int pyfutex_unlink(void **node, pyfutex_thread *t)
+{
+    void *head = &t->head->list;
+    void **before = (void **)pyfutex_unmarked(*pyfutex_back_link(node));
+    void *after = pyfutex_unmarked(node[0]);
+    if (before == NULL || after == NULL || pyfutex_unmarked(*before) != node ||
+        (after != head && pyfutex_unmarked(*pyfutex_back_link(after)) != node))
+        return -EBADMSG;
+    *before = node[0];
+    if (after != head)
+        *pyfutex_back_link(after) = *pyfutex_back_link(node);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    node[0] = NULL;
+    *pyfutex_back_link(node) = NULL;
+    t->n_held -= 1;
+    return 0;
+}
+
+/* --- taking --------------------------------------------------------------------------------------------------------- */
+
+/* Before any of the following, until the lock is had or given up. */
+static inline void pyfutex_lock_begin(pyfutex_lock *l, pyfutex_thread *t)
+{
+    pyfutex_set_pending(t, pyfutex_lock_node(l, t));
+}
+
+static inline void pyfutex_lock_end(pyfutex_thread *t) { pyfutex_set_pending(t, NULL); }
+
+/* It is held now, so linked, and no longer pending: 0, or -EOWNERDEAD. -ENOTRECOVERABLE: it was let go again. */
+static int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t);
+
+static inline int pyfutex_lock_taken(pyfutex_lock *l, pyfutex_thread *t, uint32_t found)
+{
+    pyfutex_link(pyfutex_lock_node(l, t), t);
+    pyfutex_lock_end(t);
+    if (__builtin_expect((found & FUTEX_OWNER_DIED) | l->state, 0)) {
+        if (l->state == PYFUTEX_NOT_RECOVERABLE) {
+            pyfutex_lock_release(l, t);
+            return -ENOTRECOVERABLE;
+        }
+        l->state = PYFUTEX_INCONSISTENT;
+        l->depth = 0;
+        return -EOWNERDEAD;
+    }
+    return 0;
+}
+
+/* Try once. 0, -EOWNERDEAD: held. -EBUSY: somebody else's. -EDEADLK: the caller's. -ENOTRECOVERABLE. -ENOLCK: the thread holds
+ * too many. After anything but -EBUSY nothing is pending. `has_slept`: others may sleep on the word still. */
+static inline int pyfutex_lock_try(pyfutex_lock *l, pyfutex_thread *t, int has_slept)
+{
+    uint32_t seen = 0;
+    uint32_t mine = has_slept ? t->tid | FUTEX_WAITERS : t->tid;
+    if (__builtin_expect(t->n_held >= PYFUTEX_MOST_HELD, 0)) {
+        pyfutex_lock_end(t);
+        return -ENOLCK;
+    }
+    while (!__atomic_compare_exchange_n(&l->word, &seen, mine | (seen & FUTEX_WAITERS), 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        if ((seen & FUTEX_TID_MASK) == t->tid) {
+            pyfutex_lock_end(t);
+            return -EDEADLK;
+        }
+        if (seen & FUTEX_TID_MASK)
+            return -EBUSY;
+    }
+    return pyfutex_lock_taken(l, t, seen);
+}
+
+/* A while without a system call, for as long as somebody holds it. */
+static inline void pyfutex_lock_spin(const pyfutex_lock *l)
+{
+    int spins;
+    for (spins = 0; spins < PYFUTEX_SPINS && __atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK; ++spins) {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("isb" ::: "memory");
+#endif
+    }
+}
+
+/* Sleep once. 0: try again. -ETIMEDOUT, -EINTR: nobody woke us. -EFAULT: the memory is gone. `deadline`: absolute, on `clock`;
+ * NULL: none. Requires: pending. */
+static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *deadline, clockid_t clock)
+{
+    struct timespec soon;
+    const struct timespec *until = &soon;
+    uint32_t seen = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+    if (!(seen & FUTEX_TID_MASK))
+        return 0;
+    if (!(seen & FUTEX_WAITERS) && !__atomic_compare_exchange_n(&l->word, &seen, seen | FUTEX_WAITERS, 0,
+                                                                __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return 0;
+    clock_gettime(clock, &soon);
+    soon.tv_sec += PYFUTEX_LOOK_AGAIN_S;
+    if (deadline != NULL &&
+        (deadline->tv_sec < soon.tv_sec || (deadline->tv_sec == soon.tv_sec && deadline->tv_nsec < soon.tv_nsec)))
+        until = deadline;
+    if (syscall(SYS_futex, &l->word, FUTEX_WAIT_BITSET | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0),
+                seen | FUTEX_WAITERS, until, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
+        errno == EAGAIN || (errno == ETIMEDOUT && until == &soon))
+        return 0;
+    return -errno;
+}
+
+/* --- letting go ----------------------------------------------------------------------------------------------------- */
+
+/* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. */
+static inline void pyfutex_lock_pass_on(pyfutex_lock *l)
+{
+    uint32_t waiters = FUTEX_WAITERS;
+    /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
+    uint32_t op = (uint32_t)(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT) << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24 | 31u << 12;
+    if (syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op) == 0)
+        __atomic_compare_exchange_n(&l->word, &waiters, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* 0; -EPERM: the caller does not hold it; -EBADMSG: its links were written over. */
+static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
+{
+    uint32_t mine = t->tid;
+    void **node = pyfutex_lock_node(l, t);
+    if ((__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != mine || mine == 0)
+        return -EPERM;
+    pyfutex_lock_begin(l, t);
+    if (pyfutex_unlink(node, t) != 0) {
+        pyfutex_lock_end(t);
+        return -EBADMSG;
+    }
+    if (l->state == PYFUTEX_INCONSISTENT)
+        l->state = PYFUTEX_NOT_RECOVERABLE;
+    if (!__atomic_compare_exchange_n(&l->word, &mine, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        pyfutex_lock_pass_on(l);
+    }
+    pyfutex_lock_end(t);
+    return 0;
+}
+
+/* What a dead owner left is made good. 0; -EPERM: the caller does not hold it; -EINVAL: it was consistent. */
+static inline int pyfutex_lock_consistent(pyfutex_lock *l, const pyfutex_thread *t)
+{
+    if ((__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != t->tid || t->tid == 0)
+        return -EPERM;
+    if (l->state != PYFUTEX_INCONSISTENT)
+        return -EINVAL;
+    l->state = PYFUTEX_CONSISTENT;
+    return 0;
+}
+
+#endif

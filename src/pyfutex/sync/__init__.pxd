@@ -1,0 +1,1 @@
+"""Locks and their like: those of threading, faster, and between processes."""

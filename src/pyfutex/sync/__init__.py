@@ -1,0 +1,6 @@
+"""Locks and their like: the names and signatures of threading, faster, and also in memory that processes share."""
+
+from pyfutex.sync.errors import NotRecoverable, OwnerDied
+from pyfutex.sync.lock import Lock
+
+__all__ = ["Lock", "NotRecoverable", "OwnerDied"]

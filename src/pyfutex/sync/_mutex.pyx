@@ -1,0 +1,116 @@
+"""Waiting for a mutex. Contracts are in _mutex.pxd."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EBUSY, EINTR, ENOSYS, ETIMEDOUT
+
+from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32
+from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, deadline_never
+from pyfutex._core.kernelcalls cimport kernel_wait
+from pyfutex._errors cimport raise_errno
+from pyfutex.sync._robust cimport (
+    EDEADLK,
+    ENOTRECOVERABLE,
+    EOWNERDEAD,
+    RobustLock,
+    Thread,
+    robust_begin,
+    robust_end,
+    robust_sleep,
+    robust_spin,
+    robust_try,
+)
+from pyfutex.sync._thread cimport robust_thread
+from posix.time cimport timespec
+
+from pyfutex.sync.errors import NotRecoverable, OwnerDied
+
+
+cdef int mutex_raise(int error) except 1:
+    if error == -EOWNERDEAD:
+        raise OwnerDied()
+    if error == -ENOTRECOVERABLE:
+        raise NotRecoverable()
+    if error == -EDEADLK:
+        raise RuntimeError("the calling thread holds this lock already")
+    raise_errno(-error)
+
+
+cdef inline int plain_sleep(Mutex *m, Deadline until) noexcept nogil:
+    """Sleep once: 0, look again; -ETIMEDOUT, -EINTR: nobody woke us; or another errno."""
+    cdef long answer
+    if load_relaxed_u32(m.word) != HELD_PARKED and not cas_u32(m.word, HELD, HELD_PARKED):
+        return 0
+    answer = kernel_wait(m.word, HELD_PARKED, 0xFFFFFFFF, until, m.flag)
+    return 0 if answer == -EAGAIN else <int> answer
+
+
+cdef int plain_acquire(Mutex *m, Deadline until, bint has_slept, bint handles_signals) except 1:
+    cdef int why
+    while not cas_u32(m.word, FREE, HELD_PARKED if has_slept else HELD):
+        with nogil:
+            why = plain_sleep(m, until)
+        has_slept = True
+        if why == -EINTR:
+            if handles_signals:
+                PyErr_CheckSignals()
+        elif why == -ETIMEDOUT:
+            return why
+        elif why:
+            raise_errno(-why)
+    return 0
+
+
+cdef int sleep_robustly(RobustLock *robust, Deadline until) noexcept nogil:
+    cdef timespec limit
+    if until.ns == NEVER:
+        return robust_sleep(robust, NULL, CLOCK_MONOTONIC)
+    limit.tv_sec = until.ns // 1000000000
+    limit.tv_nsec = until.ns % 1000000000
+    return robust_sleep(robust, &limit, until.clock)
+
+
+cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint handles_signals) except 1:
+    cdef Thread *t = robust_thread()
+    cdef int why
+    if t == NULL:
+        raise_errno(ENOSYS, "there are no robust futexes here")
+    # Pending all the while, but for signal handlers, which may take other locks: if we are killed when a wake has been spent
+    # on us, the kernel passes it on.
+    robust_begin(robust, t)
+    while True:
+        why = robust_try(robust, t, has_slept)
+        if why != -EBUSY:
+            return why
+        with nogil:
+            if not has_slept:
+                robust_spin(robust)
+            why = sleep_robustly(robust, until)
+        has_slept = True
+        if why == -EINTR:
+            if handles_signals:
+                robust_end(t)
+                PyErr_CheckSignals()
+                robust_begin(robust, t)
+        elif why:
+            robust_end(t)
+            return why
+
+
+cdef int mutex_acquire(Mutex *m, Deadline until, bint has_slept) except 1:
+    cdef int result
+    if m.robust == NULL:
+        return plain_acquire(m, until, has_slept, True)
+    result = robust_acquire(m.robust, until, has_slept, True)
+    if result and result != -ETIMEDOUT:
+        mutex_raise(result)
+    return result
+
+
+cdef int mutex_acquire_again(Mutex *m) except 1:
+    cdef int result
+    if m.robust == NULL:
+        return plain_acquire(m, deadline_never(), True, False)
+    result = robust_acquire(m.robust, deadline_never(), True, False)
+    if result:
+        mutex_raise(result)
+    return 0

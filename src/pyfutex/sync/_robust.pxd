@@ -1,0 +1,63 @@
+"""View of pyfutex_shared.h and pyfutex_lock.h: what primitives in shared memory look like, and the lock that outlives its owner."""
+
+from libc.stdint cimport uint32_t, uint64_t
+from posix.time cimport timespec
+
+
+cdef extern from "errno.h":
+    const int EDEADLK           # libc.errno lacks them
+    const int ENOTRECOVERABLE
+    const int EOWNERDEAD
+
+
+cdef extern from "pyfutex_shared.h" nogil:
+    ctypedef struct SharedHead "pyfutex_shared":
+        uint64_t stamp
+        uint64_t space
+
+    ctypedef enum SharedKind "int":
+        KIND_LOCK "PYFUTEX_LOCK"
+        KIND_RLOCK "PYFUTEX_RLOCK"
+        KIND_CONDITION "PYFUTEX_CONDITION"
+        KIND_SEMAPHORE "PYFUTEX_SEMAPHORE"
+        KIND_BOUNDED_SEMAPHORE "PYFUTEX_BOUNDED_SEMAPHORE"
+        KIND_EVENT "PYFUTEX_EVENT"
+        KIND_BARRIER "PYFUTEX_BARRIER"
+        KIND_RWLOCK "PYFUTEX_RWLOCK"
+        KIND_ONCE "PYFUTEX_ONCE"
+        KIND_LATCH "PYFUTEX_LATCH"
+    const uint32_t NOT_ROBUST "PYFUTEX_NOT_ROBUST"
+    const uint32_t LAYOUT_VERSION "PYFUTEX_LAYOUT_VERSION"
+
+    uint64_t make_stamp "pyfutex_stamp" (uint32_t kind, uint32_t flags, uint32_t number)
+    uint32_t stamp_number "pyfutex_stamp_number" (uint64_t stamp)
+    uint32_t stamp_flags "pyfutex_stamp_flags" (uint64_t stamp)
+    uint64_t this_space "pyfutex_this_space" ()
+    int shared_open "pyfutex_shared_open" (SharedHead *shared, uint64_t stamp, uint64_t *found)
+    int shared_enter "pyfutex_shared_enter" (SharedHead *shared, uint64_t space)
+
+
+cdef extern from "pyfutex_lock.h" nogil:
+    const uint32_t TID_MASK "FUTEX_TID_MASK"
+    const uint32_t WAITERS "FUTEX_WAITERS"
+    const uint32_t CONSISTENT "PYFUTEX_CONSISTENT"
+    const uint32_t NOT_RECOVERABLE "PYFUTEX_NOT_RECOVERABLE"
+
+    ctypedef struct RobustLock "pyfutex_lock":
+        SharedHead shared
+        uint32_t word
+        uint32_t state
+        uint32_t depth
+
+    ctypedef struct Thread "pyfutex_thread":
+        uint32_t tid
+        uint32_t n_held
+
+    int thread_enter "pyfutex_thread_enter" (Thread *t)
+    void robust_begin "pyfutex_lock_begin" (RobustLock *l, Thread *t)
+    void robust_end "pyfutex_lock_end" (Thread *t)
+    int robust_try "pyfutex_lock_try" (RobustLock *l, Thread *t, bint has_slept)
+    void robust_spin "pyfutex_lock_spin" (const RobustLock *l)
+    int robust_sleep "pyfutex_lock_sleep" (RobustLock *l, const timespec *deadline, int clock)
+    int robust_release "pyfutex_lock_release" (RobustLock *l, Thread *t)
+    int robust_consistent "pyfutex_lock_consistent" (RobustLock *l, const Thread *t)

@@ -1,0 +1,148 @@
+"""Finding a primitive's place in shared memory, and keeping it. Contracts are in _shared.pxd."""
+
+cimport cython
+
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint32_t, uint64_t
+
+from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u32
+from pyfutex.memory cimport Memory
+from pyfutex.sync._robust cimport (
+    KIND_BOUNDED_SEMAPHORE,
+    KIND_EVENT,
+    KIND_LATCH,
+    KIND_SEMAPHORE,
+    LAYOUT_VERSION,
+    NOT_ROBUST,
+    RobustLock,
+    SharedHead,
+    SharedKind,
+    TID_MASK,
+    make_stamp,
+    shared_enter,
+    shared_open,
+    stamp_flags,
+    stamp_number,
+    this_space,
+)
+
+import errno
+import operator
+import warnings
+
+
+cdef extern from *:
+    """
+    #include <signal.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+
+    static inline int pf_is_thread_here(uint32_t tid) { return syscall(SYS_tgkill, getpid(), tid, 0) == 0; }
+    """
+    bint is_thread_here "pf_is_thread_here" (uint32_t tid)
+
+
+cdef enum:
+    ALIGNMENT = 8
+
+NAMES = {
+    kind: name
+    for kind, name in enumerate(
+        (
+            "Lock",
+            "RLock",
+            "Condition",
+            "Semaphore",
+            "BoundedSemaphore",
+            "Event",
+            "Barrier",
+            "RWLock",
+            "Once",
+            "Latch",
+        ),
+        start=1,
+    )
+}
+cdef bytes MAGIC = b"pf"
+
+
+cdef object described(uint64_t stamp):
+    """What a stamp that nobody expected says, for an error message."""
+    cdef bytes head = (<char *> &stamp)[:4]
+    if head[:2] != MAGIC:
+        return "something that is not of pyfutex.sync"
+    if head[2] != LAYOUT_VERSION:
+        return f"a layout of version {head[2]}, where this pyfutex knows {LAYOUT_VERSION}"
+    return f"a {NAMES.get(head[3] >> 4, 'primitive of an unknown kind')}"
+
+
+cdef inline bint kind_is_robust(SharedKind kind) noexcept:
+    # They begin with a lock that has an owner.
+    return kind not in (KIND_SEMAPHORE, KIND_BOUNDED_SEMAPHORE, KIND_EVENT, KIND_LATCH)
+
+
+cdef Memory memory_of(object buffer):
+    return <Memory> buffer if isinstance(buffer, Memory) else Memory(buffer)
+
+
+@cython.final
+cdef class Shared:
+    """Where a primitive lies, and what keeps it mapped."""
+
+    def __del__(self):
+        cdef RobustLock *lock = <RobustLock *> self.head
+        cdef uint32_t owner
+        if lock == NULL or stamp_flags(lock.shared.stamp) & NOT_ROBUST or lock.shared.space == 0:
+            return
+        # Held by a thread of this process: were the memory unmapped, the kernel could not read the thread's list when it
+        # ends, and every lock taken before this one would stay locked.
+        owner = load_relaxed_u32(&lock.word) & TID_MASK
+        if owner and is_thread_here(owner):
+            Py_INCREF(self.memory)
+            warnings.warn("a shared lock is dropped while it is held: its memory stays mapped", ResourceWarning, 2)
+
+
+cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind kind, uint32_t flags, uint32_t number,
+                        Opening how, uint32_t *found_flags, uint32_t *found_number):
+    cdef Shared shared = Shared.__new__(Shared)
+    cdef Memory memory = memory_of(buffer)
+    cdef SharedHead *head
+    cdef uint64_t stamp = make_stamp(kind, flags, number), found
+    cdef uint64_t at
+    cdef int answer
+    offset = operator.index(offset)
+    if not (size <= memory.c.nbytes and 0 <= offset <= memory.c.nbytes - size):
+        raise ValueError(f"a {NAMES[kind]} is {size} bytes, more than a buffer of {memory.c.nbytes} has from {offset} on")
+    at = <uint64_t> memory.c.host + <uint64_t> offset
+    if at % ALIGNMENT:
+        raise ValueError(f"a {NAMES[kind]} begins at a multiple of {ALIGNMENT} in memory")
+    head = <SharedHead *> at
+    if how == ATTACH:
+        found = load_acquire_u64(&head.stamp)
+        if found == 0 and number != ZERO_IS_ONE:
+            raise ValueError(f"no {NAMES[kind]} has been created at offset {offset}")
+        if found and found != make_stamp(kind, stamp_flags(found), stamp_number(found)):
+            raise ValueError(f"at offset {offset} is {described(found)}, not a {NAMES[kind]}")
+        if found:
+            stamp = found
+        else:
+            stamp = make_stamp(kind, flags, 0)
+    answer = shared_open(head, stamp, &found)
+    if answer < 0:
+        raise ValueError(f"at offset {offset} is {described(found)}, not a new {NAMES[kind]}")
+    if answer == 0 and how == CREATE:
+        raise FileExistsError(errno.EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
+    if stamp_flags(stamp) & NOT_ROBUST == 0 and kind_is_robust(kind):
+        answer = shared_enter(head, this_space())
+        if answer < 0:
+            raise OSError(
+                errno.EXDEV,
+                f"the {NAMES[kind]} at offset {offset} belongs to another PID namespace or boot, where thread ids mean "
+                "other threads; share the namespace (--pid=host, --pid=container:...) or create it with robust=False",
+            )
+    found_flags[0] = stamp_flags(stamp)
+    found_number[0] = stamp_number(stamp)
+    shared.memory = memory
+    shared.head = head
+    shared.offset = offset
+    return shared

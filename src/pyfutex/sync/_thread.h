@@ -1,0 +1,20 @@
+/* The record that a thread has of itself, for pyfutex_lock.h. */
+#ifndef PYFUTEX_SYNC_THREAD_H
+#define PYFUTEX_SYNC_THREAD_H
+
+#include <pthread.h>
+
+#include "pyfutex_lock.h"
+
+static __thread pyfutex_thread pf_thread;
+
+/* In the child of a fork the thread has another id, and holds nothing. */
+static void pf_thread_after_fork(void)
+{
+    pf_thread.tid = 0;
+    pf_thread.n_held = 0;
+}
+
+static inline int pf_thread_watch_forks(void) { return pthread_atfork(NULL, NULL, pf_thread_after_fork); }
+
+#endif

@@ -1,0 +1,17 @@
+"""The calling thread, as locks know it: an identity of its own, and its list of robust locks."""
+
+from libc.stdint cimport uint32_t
+
+from pyfutex.sync._robust cimport Thread, thread_enter
+
+
+# Its record, in thread-local storage: the same address for as long as the thread lives, in the child of a fork, too.
+cdef Thread *thread_self() noexcept nogil
+
+
+cdef inline Thread *robust_thread() noexcept nogil:
+    # The record with its id and its list; NULL: there are no robust lists here.
+    cdef Thread *t = thread_self()
+    if t.tid == 0 and thread_enter(t) != 0:
+        return NULL
+    return t

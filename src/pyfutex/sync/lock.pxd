@@ -1,0 +1,13 @@
+"""Lock: held by one thread at a time."""
+
+from libc.stdint cimport uint32_t
+
+from pyfutex.sync._mutex cimport Mutex
+from pyfutex.sync._shared cimport Shared
+
+
+cdef class Lock:
+    cdef Mutex m
+    cdef uint32_t word          # its own, unless it lies in shared memory
+    cdef Shared shared          # None: it lies in this object
+    cdef object __weakref__
