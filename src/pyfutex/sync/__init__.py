@@ -1,6 +1,8 @@
 """Locks and their like: the names and signatures of threading, faster, and also in memory that processes share."""
 
+from pyfutex.sync.condition import Condition
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
 from pyfutex.sync.lock import Lock
+from pyfutex.sync.rlock import RLock
 
-__all__ = ["Lock", "NotRecoverable", "OwnerDied"]
+__all__ = ["Condition", "Lock", "NotRecoverable", "OwnerDied", "RLock"]

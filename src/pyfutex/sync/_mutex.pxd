@@ -92,6 +92,20 @@ cdef inline int mutex_release(Mutex *m) noexcept nogil:
     return -EPERM if t == NULL else robust_release(m.robust, t)
 
 
+cdef inline uint32_t owner_of(const Mutex *m) noexcept nogil:
+    # Thread id of whoever holds it; 0: nobody. Requires: robust.
+    return load_relaxed_u32(m.word) & TID_MASK
+
+
+cdef inline bint mutex_is_owned(const Mutex *m) noexcept nogil:
+    # By the calling thread; of a plain one, by anybody.
+    cdef Thread *t
+    if m.robust == NULL:
+        return load_relaxed_u32(m.word) != FREE
+    t = robust_thread()
+    return t != NULL and owner_of(m) == t.tid
+
+
 # 0; -EPERM: the caller does not hold it; -EINVAL: nobody had died. A plain one knows of no death.
 cdef inline int mutex_consistent(Mutex *m) noexcept nogil:
     cdef Thread *t
@@ -103,5 +117,4 @@ cdef inline int mutex_consistent(Mutex *m) noexcept nogil:
 
 cdef inline bint mutex_is_held(const Mutex *m) noexcept nogil:
     # By whomever.
-    cdef uint32_t word = load_relaxed_u32(m.word)
-    return word != FREE if m.robust == NULL else word & TID_MASK != 0
+    return load_relaxed_u32(m.word) != FREE if m.robust == NULL else owner_of(m) != 0

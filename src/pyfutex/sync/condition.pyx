@@ -1,0 +1,361 @@
+"""Condition: threads that wait until another one tells them to look again.
+
+A waiter notes the number of notices under the lock, lets the lock go, and sleeps for as long as the number is the same. A
+notifier, who holds the lock, raises the number and moves sleepers to the lock's own word, asleep: each release of the lock
+then wakes one, so that nobody is woken to find the lock taken.
+"""
+
+cimport cython
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
+from libc.stdint cimport uint32_t
+
+from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32
+from pyfutex._core.clock cimport Deadline, deadline_never
+from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_wait, kernel_wake
+from pyfutex._errors cimport raise_errno
+from pyfutex.sync._mutex cimport (
+    HELD,
+    HELD_PARKED,
+    Mutex,
+    mutex_acquire_again,
+    mutex_is_held,
+    mutex_is_owned,
+    mutex_raise,
+    mutex_release,
+)
+from pyfutex.sync._robust cimport KIND_CONDITION, SharedHead, Thread, WAITERS, robust_begin, robust_end
+from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, Shared, shared_bind
+from pyfutex.sync._thread cimport robust_thread
+from pyfutex.sync._timeouts cimport wait_deadline
+from pyfutex.sync.lock cimport Lock
+from pyfutex.sync.rlock cimport RLock, rlock_depth, rlock_in, rlock_is_owned, rlock_owned
+
+import time
+
+
+cdef enum:
+    MANY = 0x7FFFFFFF
+    # The number of a shared condition's stamp.
+    OWN_LOCK = 0
+    OTHER_LOCK = 1
+
+
+cdef int use_lock(Condition c, object lock) except -1:
+    c.lock = lock
+    if isinstance(lock, Lock):
+        c.plain = lock
+        c.m = &c.plain.m
+    elif isinstance(lock, RLock):
+        c.nested = lock
+        c.m = &c.nested.m
+    return 0
+
+
+cdef Condition bind(object buffer, object offset, object lock, Opening how):
+    cdef Condition c = Condition.__new__(Condition)
+    cdef uint32_t flags, number = OWN_LOCK if lock is None else OTHER_LOCK, found
+    if lock is not None and not (isinstance(lock, (Lock, RLock)) and lock_is_shared(lock)):
+        raise TypeError("the lock of a shared condition is a Lock or RLock in shared memory")
+    c.shared = shared_bind(buffer, offset, sizeof(SharedCondition), KIND_CONDITION, 0, number, how, &flags, &found)
+    if found != number:
+        raise ValueError("the condition was created with a lock of its own" if found == OWN_LOCK else
+                         "the condition was created for another lock: name it")
+    c.notices = &(<SharedCondition *> c.shared.head).notices
+    c.flag = 0
+    use_lock(c, rlock_in(c.shared) if lock is None else lock)
+    return c
+
+
+cdef bint lock_is_shared(object lock):
+    return (<Lock> lock).shared is not None if isinstance(lock, Lock) else (<RLock> lock).shared is not None
+
+
+cdef bint is_owned(Condition c) except -1:
+    """Whether the calling thread holds the lock; of a lock that knows no owner, whether anybody does."""
+    if c.nested is not None:
+        return rlock_is_owned(c.nested)
+    if c.m != NULL:
+        return mutex_is_owned(c.m)
+    if hasattr(c.lock, "_is_owned"):
+        return c.lock._is_owned()
+    if c.lock.acquire(False):
+        c.lock.release()
+        return False
+    return True
+
+
+cdef object let_go(Condition c):
+    """Release the lock however often it is held; what take_again needs."""
+    cdef uint32_t *depth
+    cdef int result
+    saved = None
+    if c.m == NULL:
+        if hasattr(c.lock, "_release_save"):
+            return c.lock._release_save()
+        c.lock.release()
+        return None
+    if c.nested is not None:
+        depth = rlock_depth(c.nested)
+        saved = depth[0]
+        depth[0] = 0
+        c.nested.owner = 0
+    result = mutex_release(c.m)
+    if result:
+        mutex_raise(result)
+    return saved
+
+
+cdef int take_again(Condition c, object saved) except -1:
+    if c.m == NULL:
+        if hasattr(c.lock, "_acquire_restore"):
+            c.lock._acquire_restore(saved)
+        else:
+            c.lock.acquire()
+        return 0
+    try:
+        mutex_acquire_again(c.m)
+    finally:
+        # Also when its owner died: then it is held.
+        if c.nested is not None and mutex_is_held(c.m):
+            rlock_owned(c.nested)
+            rlock_depth(c.nested)[0] = saved
+    return 0
+
+
+cdef int sleep_once(Condition c, uint32_t seen, Deadline until) except 1:
+    """0: woken, or there was a notice already; -EINTR; -ETIMEDOUT. After anything but -EINTR the lock is pending."""
+    cdef Thread *t = NULL
+    cdef long answer
+    if c.m != NULL and c.m.robust != NULL:
+        # A notifier may move us to the lock. If we are killed then, the kernel wakes the next one there in our stead.
+        t = robust_thread()
+        robust_begin(c.m.robust, t)
+    with nogil:
+        answer = kernel_wait(&c.notices.n, seen, 0xFFFFFFFF, until, c.flag)
+    if answer == -EAGAIN:
+        return 0
+    if answer and answer != -ETIMEDOUT and t != NULL:
+        robust_end(t)
+    if answer and answer != -ETIMEDOUT and answer != -EINTR:
+        raise_errno(<int> -answer)
+    return <int> answer
+
+
+cdef bint wait_for_notice(Condition c, Deadline until) except -1:
+    cdef uint32_t seen = load_relaxed_u32(&c.notices.n)
+    cdef int why
+    cdef bint is_noticed
+    c.notices.waiting += 1
+    saved = let_go(c)
+    try:
+        while True:
+            why = sleep_once(c, seen, until)
+            if why == -EINTR:
+                PyErr_CheckSignals()
+            # A notice may have moved us before a deadline or a signal ended our sleep: then it was ours.
+            if why != -EINTR or load_relaxed_u32(&c.notices.n) != seen:
+                break
+    except BaseException:
+        take_again(c, saved)
+        c.notices.waiting -= c.notices.waiting != 0
+        if load_relaxed_u32(&c.notices.n) != seen:
+            notify(c, 1)        # it may have been ours, which nobody will act on now
+        raise
+    take_again(c, saved)
+    is_noticed = load_relaxed_u32(&c.notices.n) != seen
+    c.notices.waiting -= c.notices.waiting != 0
+    return is_noticed or why == 0
+
+
+cdef int notify(Condition c, uint32_t n) except -1:
+    cdef uint32_t now
+    cdef long answer
+    if c.notices.waiting == 0 or n == 0:
+        return 0
+    now = load_relaxed_u32(&c.notices.n) + 1
+    store_relaxed_u32(&c.notices.n, now)
+    if c.m == NULL:
+        answer = kernel_wake(&c.notices.n, <int> n, 0xFFFFFFFF, c.flag)
+    else:
+        # Before they move: if we are killed here, they are woken when the kernel sees that the lock has waiters.
+        if c.m.robust != NULL:
+            fetch_or_u32(c.m.word, WAITERS)
+        else:
+            cas_u32(c.m.word, HELD, HELD_PARKED)
+        answer = kernel_cmp_requeue(&c.notices.n, c.m.word, now, 0, n, c.flag)
+    if answer < 0 and answer != -EAGAIN:
+        raise_errno(<int> -answer)
+    return 0
+
+
+@cython.final
+cdef class Condition:
+    """Threads that wait, with a lock let go, until one that has the lock tells them to look again.
+
+    `Condition(lock)` is `threading.Condition`. One in shared memory works between processes: waiters that are killed hold up
+    nobody, and who is notified loses no wake to one that dies; but a `notify(1)` may be spent on a waiter that dies the next
+    instant, so notify all, or wait with a timeout, where processes may die.
+
+    Those who are notified do not run into the lock: they are moved to it asleep.
+
+    Parameters
+    ----------
+    lock : Lock, RLock or any other lock, optional
+        A new RLock by default.
+
+    Notes
+    -----
+    As with threading, a few more may be woken than were to be notified: look at what you wait for again, or use `wait_for`.
+
+    Thread safety: all methods, from any thread; those of one in shared memory, from any process that maps it.
+
+    Examples
+    --------
+    >>> from pyfutex.sync import Condition
+    >>> condition = Condition()
+    >>> with condition:
+    ...     condition.wait(timeout=0.001)
+    False
+    """
+
+    SIZE = sizeof(SharedCondition)
+
+    def __cinit__(self):
+        self.notices = &self.own
+        self.flag = PRIVATE_FLAG
+
+    def __init__(self, lock=None):
+        use_lock(self, RLock() if lock is None else lock)
+        if self.m != NULL and lock_is_shared(self.lock):
+            raise TypeError("a condition of a shared lock lies in shared memory, too: use Condition.create")
+
+    @classmethod
+    def create(cls, buffer, offset=0, lock=None):
+        """Make a condition in memory that other processes may map, too.
+
+        Parameters
+        ----------
+        buffer, offset
+            As those of `Lock.create`.
+        lock : Lock or RLock, optional
+            One in shared memory. None: the condition has an RLock of its own in its `SIZE` bytes.
+
+        Raises
+        ------
+        FileExistsError, ValueError, OSError
+            As `Lock.create`.
+        TypeError
+            `lock` is none in shared memory.
+        """
+        return bind(buffer, offset, lock, CREATE)
+
+    @classmethod
+    def attach(cls, buffer, offset=0, lock=None):
+        """Find the condition that somebody created, with the same `lock`. Zero bytes are one with a lock of its own."""
+        return bind(buffer, offset, lock, ATTACH)
+
+    def acquire(self, blocking=True, timeout=-1):
+        """Take the lock; see there."""
+        return self.lock.acquire(blocking, timeout)
+
+    def release(self):
+        """Let the lock go; see there."""
+        self.lock.release()
+
+    def __enter__(self):
+        return self.lock.__enter__()
+
+    def __exit__(self, exc_type, exc, traceback, /):
+        return self.lock.__exit__(exc_type, exc, traceback)
+
+    def locked(self):
+        """Whether somebody holds the lock."""
+        return self.lock.locked()
+
+    def consistent(self):
+        """Say, after `OwnerDied`, that what the lock protects is whole again; see `Lock.consistent`."""
+        self.lock.consistent()
+
+    def wait(self, timeout=None):
+        """Let the lock go, sleep until notified, take the lock again.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to sleep at most; None: as long as it takes.
+
+        Returns
+        -------
+        bool
+            False if the time was over before a notice came. The lock is held in any case.
+
+        Raises
+        ------
+        RuntimeError
+            The calling thread does not hold the lock.
+        OwnerDied
+            Of one in shared memory: whoever had the lock meanwhile died with it. It is held now.
+        """
+        cdef Deadline until
+        if not is_owned(self):
+            raise RuntimeError("cannot wait on un-acquired lock")
+        wait_deadline(timeout, &until)
+        return bool(wait_for_notice(self, until))
+
+    def wait_for(self, predicate, timeout=None):
+        """Wait until `predicate()` is true, and return what it said last; at most `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        result = predicate()
+        while not result:
+            if end is not None:
+                timeout = end - time.monotonic()
+                if timeout <= 0:
+                    break
+            self.wait(timeout)
+            result = predicate()
+        return result
+
+    def notify(self, n=1):
+        """Let the `n` threads that have waited longest go on, one after the other as they get the lock.
+
+        Raises
+        ------
+        RuntimeError
+            The calling thread does not hold the lock.
+        """
+        if not is_owned(self):
+            raise RuntimeError("cannot notify on un-acquired lock")
+        notify(self, max(0, min(n, MANY)))
+
+    def notify_all(self):
+        """Let all that wait go on, one after the other as they get the lock.
+
+        Raises
+        ------
+        RuntimeError
+            The calling thread does not hold the lock.
+        """
+        if not is_owned(self):
+            raise RuntimeError("cannot notify on un-acquired lock")
+        notify(self, MANY)
+
+    # threading's older name.
+    notifyAll = notify_all
+
+    # What threading asks of a condition.
+
+    def _is_owned(self):
+        return bool(is_owned(self))
+
+    def _at_fork_reinit(self):
+        self.lock._at_fork_reinit()
+        if self.shared is None:
+            self.own.waiting = 0
+
+    def __reduce__(self):
+        raise TypeError("a Condition is memory; pass on the buffer, and attach to it")
+
+    def __repr__(self):
+        return f"<Condition({self.lock!r}, {self.notices.waiting})>"
