@@ -1,9 +1,9 @@
 """Who is compared: names, what each can do, and why one is not here.
 
 A contender is an object of some library that can do the things of a `Kind`: be a lock, a semaphore, an event, a condition or
-a cell of memory, or wake nobody. Its name is that of its class, as its users write it. pyfutex itself has words and no
-locks: `futexlock`, `futexsemaphore`, `futexevent` and `futexcondition` are a few lines over its words, in
-`pyfutex_floor.overfutex` and `futexlocks.py`. `shared` in a name means: in memory that processes share.
+a cell of memory, or wake nobody. Its name is that of its class, as its users write it. `futexlock`, `futexsemaphore`,
+`futexevent` and `futexcondition` are what a user writes over pyfutex's words in a few lines, in `pyfutex_floor.overfutex` and
+`futexlocks.py`. `shared` in a name means: in memory that processes share.
 
     REGISTRY[Kind.LOCK]["threading.Lock"].make()
     available(Kind.LOCK), names(Kind.LOCK), why_absent("aiologic.Lock")
@@ -23,6 +23,7 @@ from places import WORD, closed_at_exit, fastipc_word, in_layout, page, room, wo
 from pyfutex_floor import overfutex
 
 import pyfutex
+from pyfutex import sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,6 +131,21 @@ def available(kind: Kind, *across: str) -> dict[str, Callable[..., Any]]:
 
 
 # Locks
+
+
+@enter(Kind.LOCK, "sync.Lock", "pyfutex")
+def _() -> Lock:
+    return Lock(sync.Lock())
+
+
+@enter(Kind.LOCK, "sync.Lock-shared", "pyfutex", across_processes=True)
+def _() -> Lock:
+    return Lock(sync.Lock.create(page(shared=True)))
+
+
+@enter(Kind.LOCK, "sync.RLock", "pyfutex")
+def _() -> Lock:
+    return Lock(sync.RLock())
 
 
 @enter(Kind.LOCK, "futexlock", "pyfutex")
@@ -303,6 +319,16 @@ def futex_condition(*, requeues: bool) -> FutexCondition:
     """Two words of one memory, on a line each."""
     manager, mem = pyfutex.Manager(), pyfutex.Memory(page())
     return FutexCondition(FutexLock(manager.futex(mem, 0)), manager.futex(mem, WORD), requeues=requeues)
+
+
+@enter(Kind.CONDITION, "sync.Condition", "pyfutex")
+def _() -> Any:
+    return sync.Condition()
+
+
+@enter(Kind.CONDITION, "sync.Condition-shared", "pyfutex", across_processes=True)
+def _() -> Any:
+    return sync.Condition.create(page(shared=True))
 
 
 @enter(Kind.CONDITION, "futexcondition", "pyfutex")

@@ -106,8 +106,8 @@ def among_processes(make: Callable[[], Lock], n_processes: int) -> Contender:
 
 
 AMONG = {"threads": among_threads, "processes": among_processes}
-BASES = {"threads": "futexlock", "processes": "futexlock-kernel"}
-COUNTS = {"threads": (1, 2, 4, 8), "processes": (1, 2, 4)}
+BASES = {"threads": "sync.Lock", "processes": "sync.Lock-shared"}
+COUNTS = {"threads": (1, 2, 4, 8), "processes": (1, 2, 4, 8)}
 
 
 def contenders(whom: str, n: int) -> dict[str, Contender]:

@@ -24,7 +24,7 @@ OPERATIONS = {
     Kind.WAKER: ("wake",),
 }
 OURS = {
-    Kind.LOCK: "futexlock",
+    Kind.LOCK: "sync.Lock",
     Kind.SEMAPHORE: "futexsemaphore",
     Kind.EVENT: "futexevent",
     Kind.CELL: "pyfutex.Futex",

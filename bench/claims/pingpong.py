@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from contenders import Kind, available, fastipc_word, names, why_absent, word
 from measure import ALLOWED_CPUS, Contender, Plan, Row, pinned
+from places import page
 from subjects import Measurements, Subject
 
 from claims import handoff
 from claims.forked import child
 from claims.handoff import WARMUP, Pair, priority, round_trips, word_pair
+from pyfutex import sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,9 +46,9 @@ def semaphore_pair(make: Callable[[int], Any]) -> Pair:
     return first, second
 
 
-def condition_pair() -> Pair:
+def condition_pair(make: Callable[[], Any]) -> Pair:
     """Turns, guarded by one condition."""
-    condition, turn = threading.Condition(), [0]
+    condition, turn = make(), memoryview(page(shared=True))
 
     def play(begin: int, end: int, mine: int) -> None:
         for _ in range(begin, end):
@@ -116,7 +118,13 @@ PAIRS: dict[str, tuple[Callable[[], Pair], bool]] = {
     "wake": (handoff.wake_pair, False),
     "kernel-wake": (kernel_pair, True),
     "threading.Lock": (handoff.lock_pair, False),
-    "threading.Condition": (condition_pair, False),
+    "sync.Condition": (partial(condition_pair, sync.Condition), False),
+    "sync.Condition-shared": (
+        lambda: condition_pair(lambda: sync.Condition.create(page(shared=True))),
+        True,
+    ),
+    "threading.Condition": (partial(condition_pair, threading.Condition), False),
+    "multiprocessing.Condition": (partial(condition_pair, multiprocessing.Condition), True),
     "queue.SimpleQueue": (queue_pair, False),
     "multiprocessing.Pipe": (pipe_pair, True),
     "fastipc.FutexWord": (lambda: word_pair(FastipcWord(), FastipcWord()), True),

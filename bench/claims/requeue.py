@@ -170,7 +170,7 @@ def subject_of_broadcast() -> Subject:
     return Subject(
         name=f"notify_all, {LISTENERS} waiting: until all had the lock",
         contenders=notify_all,
-        base="futexcondition",
+        base="sync.Condition",
         calls=10,
         rounds=20,
     )

@@ -6,11 +6,6 @@ Threads first: each is marked, which wakes it. Then the waiters of C code (_core
 objects: all of them are marked before the first callback runs, so a callback that cancels a sibling, or waits for one, finds
 it done. Callbacks run in the order of the wakes. A callback that wakes others runs theirs inside it, to a depth of
 MAX_DEPTH; beyond, they are put off until the outermost is back, so that a long chain of callbacks does not eat the stack.
-
-Keeping the GIL or not. A wake that keeps it costs the woken thread a wait for it; a wake that gives it up costs the waker
-one. Which is better depends on whether the waker is about to sleep anyway, so its thread keeps a score: up when it slept
-after a wake, down when it woke again without having slept, far down when getting the GIL back took long. Only from a
-score of 2 on is the GIL given up. Measured, the wrong choice costs a factor of 2.4 one way and of 500 the other.
 """
 
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
@@ -27,6 +22,7 @@ from pyfutex._core.parker cimport MARKED, Parker, parker_self
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED
 from pyfutex._core.waiter cimport IN_QUEUE, Waiter as CWaiter, mark_waiter
 from pyfutex._core.waitv cimport settle_entries
+from pyfutex._wakerule cimport wake_gave_way, wake_gives_way
 from pyfutex.waiter cimport Waiter, run_callback
 
 
@@ -40,34 +36,19 @@ cdef extern from "_delivery.h":
     PyObject *put_off "pf_put_off"
 
 cdef enum:
-    DETACH_SCORE = 2
-    LONG_DETACH = 8             # what a detach that took long costs,
-    LONG_DETACH_NS = 100000     # and what is long
-    LOWEST_SCORE = -8
     MAX_DEPTH = 16
     ON_STACK = 32
 
 
 cdef void deliver_adaptively(Taken *taken) noexcept:
     cdef Parker *p = parker_self()
-    cdef int64_t began
-    if p == NULL:
+    cdef int64_t now = now_ns(CLOCK_MONOTONIC)
+    if not wake_gives_way(p, now):
         deliver_threads(taken)
         return
-    if p.has_woken and p.score > LOWEST_SCORE:
-        p.score -= 1
-    p.has_woken = 1
-    if p.score < DETACH_SCORE:
-        deliver_threads(taken)
-        return
-    began = now_ns(CLOCK_MONOTONIC)
     with nogil:
         deliver_threads(taken)
-    if now_ns(CLOCK_MONOTONIC) - began > LONG_DETACH_NS:
-        p.score -= LONG_DETACH
-    else:
-        # It came back at once: waking again without having slept would not have hurt.
-        p.has_woken = 0
+    wake_gave_way(p, now)
 
 
 cdef void settle(Taken *taken) noexcept:

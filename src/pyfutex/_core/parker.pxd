@@ -29,13 +29,13 @@ cdef enum:
 
 cdef enum:
     MAX_SCORE = 3
+    SOON_NS = 3000      # a sleep that follows a wake later than this was not because of it
 
 
 cdef struct Parker:
     uint32_t word       # atomic. The native futex word: ASLEEP while its thread sleeps or is about to
-    int32_t score       # its thread alone. How surely it goes to sleep after a wake; see pyfutex._delivery
-    uint32_t has_woken  # its thread alone. It woke a sleeping thread since it slept last
-    uint32_t padding
+    int32_t score       # its thread alone. How surely it goes to sleep after a wake; see pyfutex._wakerule
+    int64_t woke_at     # its thread alone. When it woke a thread without having slept since, CLOCK_MONOTONIC ns; 0: not
     int64_t since       # atomic, relaxed. When its thread went to sleep, CLOCK_MONOTONIC ns; for introspection
     Parker *next        # pool lock, while in the pool
     uint64_t line[4]    # to 64 bytes: parkers of two threads share no cache line
@@ -48,6 +48,13 @@ cdef Parker *parker_self() noexcept nogil
 # Returns TAKEN (the mark was set, by a waker or a canceller), TIMED_OUT or INTERRUPTED (*mark is UNMARKED again), or BUSY
 # (another thread sleeps on it). Requires: detached.
 cdef Status park(Parker *p, uint64_t *mark, Deadline deadline) noexcept nogil
+
+
+cdef inline void parker_sleeps(Parker *p, int64_t now) noexcept nogil:
+    # Its thread is about to sleep, here or elsewhere.
+    if p.woke_at and p.score < MAX_SCORE and now - p.woke_at < SOON_NS:
+        p.score += 1
+    p.woke_at = 0
 
 
 cdef inline void unpark(Parker *p) noexcept nogil:

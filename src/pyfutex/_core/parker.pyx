@@ -4,7 +4,7 @@ Invariant: a parker belongs to the pool or to one living thread. Parkers are all
 """
 
 from libc.errno cimport EINTR, ETIMEDOUT
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from pyfutex._core.atomic cimport (
     cas_u32,
@@ -91,18 +91,17 @@ cdef Parker *parker_self() noexcept nogil:
     unlock_pool()
     if p != NULL:
         p.score = 0
-        p.has_woken = 0
+        p.woke_at = 0
         set_thread_parker(p)
     return p
 
 
 cdef Status park(Parker *p, uint64_t *mark, Deadline deadline) noexcept nogil:
     cdef int why
+    cdef int64_t now = now_ns(CLOCK_MONOTONIC)
     check_no_lock()
-    if p.has_woken and p.score < MAX_SCORE:
-        p.score += 1
-    p.has_woken = 0
-    store_relaxed_i64(&p.since, now_ns(CLOCK_MONOTONIC))
+    parker_sleeps(p, now)
+    store_relaxed_i64(&p.since, now)
     store_relaxed_u32(&p.word, ASLEEP)
     if not cas_u64(mark, UNMARKED, <uint64_t> p):
         return BUSY if load_acquire_u64(mark) > WITHDRAWN else TAKEN

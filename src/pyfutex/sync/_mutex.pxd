@@ -17,7 +17,6 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32, likely, load_relaxed_u32
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.kernelcalls cimport kernel_wake
 from pyfutex.sync._robust cimport (
     RobustLock,
     TID_MASK,
@@ -47,6 +46,8 @@ cdef struct Mutex:
 cdef int mutex_acquire(Mutex *m, Deadline until, bint has_slept) except 1
 # The same without a deadline for those who must have it before they can raise: no signal handler runs meanwhile.
 cdef int mutex_acquire_again(Mutex *m) except 1
+# Before each sleep, on whatever word. Requires: attached.
+cdef void note_sleep() noexcept
 # Raise what a negative errno of a mutex means.
 cdef int mutex_raise(int error) except 1
 
@@ -78,18 +79,17 @@ cdef inline int mutex_try(Mutex *m) noexcept nogil:
     return result
 
 
-# 0; -EPERM: it is not held, or not by the caller; -EBADMSG: its memory was written over.
-cdef inline int mutex_release(Mutex *m) noexcept nogil:
+# 0; -EPERM: it is not held, or not by the caller; -EBADMSG: its memory was written over. Requires: attached.
+cdef inline int mutex_release(Mutex *m) noexcept:
     cdef Thread *t
     if m.robust == NULL:
-        if likely(cas_u32(m.word, HELD, FREE)):
-            return 0
-        if not cas_u32(m.word, HELD_PARKED, FREE):
-            return -EPERM
-        kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
-        return 0
+        return 0 if likely(cas_u32(m.word, HELD, FREE)) else plain_release_parked(m)
     t = robust_thread()
     return -EPERM if t == NULL else robust_release(m.robust, t)
+
+
+# The rest of it, where somebody may sleep.
+cdef int plain_release_parked(Mutex *m) noexcept
 
 
 cdef inline uint32_t owner_of(const Mutex *m) noexcept nogil:

@@ -1,11 +1,13 @@
 """Waiting for a mutex. Contracts are in _mutex.pxd."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EBUSY, EINTR, ENOSYS, ETIMEDOUT
+from libc.errno cimport EAGAIN, EBUSY, EINTR, ENOSYS, EPERM, ETIMEDOUT
+from libc.stdint cimport int64_t
 
 from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32
-from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, deadline_never
-from pyfutex._core.kernelcalls cimport kernel_wait
+from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, deadline_never, now_ns
+from pyfutex._core.kernelcalls cimport kernel_wait, kernel_wake
+from pyfutex._core.parker cimport Parker, parker_self, parker_sleeps
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._robust cimport (
     EDEADLK,
@@ -19,6 +21,7 @@ from pyfutex.sync._robust cimport (
     robust_spin,
     robust_try,
 )
+from pyfutex._wakerule cimport wake_gave_way, wake_gives_way
 from pyfutex.sync._thread cimport robust_thread
 from posix.time cimport timespec
 
@@ -35,6 +38,28 @@ cdef int mutex_raise(int error) except 1:
     raise_errno(-error)
 
 
+cdef int plain_release_parked(Mutex *m) noexcept:
+    cdef Parker *p
+    cdef int64_t now
+    if not cas_u32(m.word, HELD_PARKED, FREE):
+        return -EPERM
+    p = parker_self()
+    now = now_ns(CLOCK_MONOTONIC)
+    if not wake_gives_way(p, now):
+        kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
+        return 0
+    with nogil:
+        kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
+    wake_gave_way(p, now)
+    return 0
+
+
+cdef void note_sleep() noexcept:
+    cdef Parker *p = parker_self()
+    if p != NULL:
+        parker_sleeps(p, now_ns(CLOCK_MONOTONIC))
+
+
 cdef inline int plain_sleep(Mutex *m, Deadline until) noexcept nogil:
     """Sleep once: 0, look again; -ETIMEDOUT, -EINTR: nobody woke us; or another errno."""
     cdef long answer
@@ -47,6 +72,7 @@ cdef inline int plain_sleep(Mutex *m, Deadline until) noexcept nogil:
 cdef int plain_acquire(Mutex *m, Deadline until, bint has_slept, bint handles_signals) except 1:
     cdef int why
     while not cas_u32(m.word, FREE, HELD_PARKED if has_slept else HELD):
+        note_sleep()
         with nogil:
             why = plain_sleep(m, until)
         has_slept = True

@@ -24,6 +24,7 @@ from pyfutex.sync._mutex cimport (
     mutex_is_owned,
     mutex_raise,
     mutex_release,
+    note_sleep,
 )
 from pyfutex.sync._robust cimport KIND_CONDITION, SharedHead, Thread, WAITERS, robust_begin, robust_end
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, Shared, shared_bind
@@ -132,6 +133,7 @@ cdef int sleep_once(Condition c, uint32_t seen, Deadline until) except 1:
         # A notifier may move us to the lock. If we are killed then, the kernel wakes the next one there in our stead.
         t = robust_thread()
         robust_begin(c.m.robust, t)
+    note_sleep()
     with nogil:
         answer = kernel_wait(&c.notices.n, seen, 0xFFFFFFFF, until, c.flag)
     if answer == -EAGAIN:
