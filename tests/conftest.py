@@ -12,7 +12,9 @@ import secrets
 import threading
 import time
 
+import fuzzing
 import pytest
+from hypothesis import settings
 
 from pyfutex import Manager, Memory, Waiter, WaiterState
 
@@ -26,8 +28,14 @@ stderr_copy = pytest.StashKey[int]()
 
 
 def pytest_configure(config):
-    """Keep a descriptor of the real standard error, where the watchdog writes past pytest's capture."""
+    """Keep a descriptor of the real standard error, where the watchdog writes past pytest's capture.
+
+    Hypothesis makes the same examples in every run of the suite; a longer fuzz makes new ones.
+    """
     config.stash[stderr_copy] = os.dup(2)
+    settings.register_profile("suite", derandomize=True)
+    if fuzzing.FACTOR <= 1:
+        settings.load_profile("suite")
 
 
 def pytest_unconfigure(config):
