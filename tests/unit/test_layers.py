@@ -35,6 +35,7 @@ LAYERS = (
     "pyfutex._blocking pyfutex._immediate pyfutex._calledpi pyfutex._wakes",
     "pyfutex._vectors",
     "pyfutex._calledtarget pyfutex._delivery pyfutex._inspection",
+    "pyfutex._claims",
     "pyfutex.waiter pyfutex._futexword pyfutex._realwords",
     "pyfutex.completionqueue pyfutex.addressspace pyfutex._owners pyfutex.nativetarget",
     "pyfutex.memory pyfutex._words",
