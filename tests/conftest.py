@@ -11,9 +11,11 @@ import random
 import secrets
 import threading
 import time
+from functools import partial
 
 import fuzzing
 import pytest
+from forking import c_fork, os_fork, run_in_child
 from hypothesis import settings
 
 from pyfutex import Manager, Memory, Waiter, WaiterState
@@ -183,3 +185,9 @@ def wait_until():
         return seen
 
     return wait
+
+
+@pytest.fixture(params=[os_fork, c_fork])
+def in_child(request):
+    """Run a function in a forked child: ``in_child(check)`` fails with the child's traceback if it raises."""
+    return partial(run_in_child, request.param)

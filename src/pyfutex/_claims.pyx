@@ -12,7 +12,7 @@ from pyfutex._core.parts cimport part_for
 from pyfutex._core.pistate cimport PIWait, piwait_init
 from pyfutex._core.waiter cimport IDLE, PREPARING, QUEUED, REQUEUE_PI, WOKEN, WaiterKind, is_marked
 from pyfutex.target cimport Target
-from pyfutex.waiter cimport Waiter, descriptor_after_fork, waiter_phase
+from pyfutex.waiter cimport Waiter, adopt_after_fork, waiter_phase
 
 
 cdef int waiter_check(Waiter w) except -1:
@@ -28,6 +28,8 @@ cdef int waiter_check(Waiter w) except -1:
 cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, uint32_t bitset,
                       uint8_t priority) except -1:
     cdef unsigned int phase = waiter_check(w)
+    # Before the phase, which releases it: one that is PREPARING in an epoch before this was left so by a fork.
+    adopt_after_fork(w)
     if not cas_u32(&w.c.phase, phase, PREPARING):
         raise RuntimeError("the waiter is queued already")
     if phase == WOKEN and not is_marked(&w.c):
@@ -43,7 +45,6 @@ cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, 
     w.c.bitset = bitset
     w.c.priority = priority
     if w.c.fd >= 0:
-        descriptor_after_fork(w)
         bell_silence(w.c.fd)
     if w.queue is not None:
         completions_after_fork(&w.queue.c, current_epoch())

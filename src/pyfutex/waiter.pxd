@@ -26,8 +26,8 @@ cdef bint waiter_leave(Waiter w) except? True
 # Its Phase, as of this process: a waiter that was queued before a fork reads CANCELLED.
 cdef int waiter_phase(Waiter w) noexcept
 
-# Let the child of a fork ring no descriptor that the parent listens to. Requires: it has one, and is neither queued nor taken.
-cdef void descriptor_after_fork(Waiter w) noexcept
+# Make it this process's, with a descriptor that the parent of a fork does not listen to. Requires: neither queued nor taken.
+cdef void adopt_after_fork(Waiter w) noexcept
 
 # The index of a vector that is WOKEN. Waits, detached, for those who are still at it; then its key is there too.
 cdef uint32_t waiter_index(Waiter w) noexcept

@@ -77,7 +77,7 @@ cdef dict STATES = {
 cdef int waiter_phase(Waiter w) noexcept:
     # In the child of a fork, a waiter that was queued before is not queued: nobody will take it. Nor will anybody mark one
     # that a thread of the parent had just taken. The reference that the queue or that thread had is dropped by
-    # whoever notices first.
+    # whoever notices first. None is dropped for one that a thread of the parent was about to queue: it may have none yet.
     cdef int phase = load_acquire_u32(&w.c.phase)
     if w.c.epoch == current_epoch():
         return seen_phase(phase)
@@ -86,6 +86,8 @@ cdef int waiter_phase(Waiter w) noexcept:
     elif (phase == LEAVING or (phase == WOKEN and not is_marked(&w.c))) and cas_u32(&w.c.phase, phase, CANCELLED):
         mark_waiter(&w.c, WITHDRAWN)
         Py_DECREF(w)
+    elif phase == PREPARING or phase == WOKEN_EARLY:
+        cas_u32(&w.c.phase, phase, CANCELLED)
     return seen_phase(load_acquire_u32(&w.c.phase))
 
 
@@ -96,10 +98,11 @@ cdef inline int seen_phase(int phase) noexcept:
     return PREPARING if phase == WOKEN_EARLY else QUEUED
 
 
-cdef void descriptor_after_fork(Waiter w) noexcept:
-    # The number stays; what is behind it must not be the parent's.
+cdef void adopt_after_fork(Waiter w) noexcept:
+    # The number of its descriptor stays; what is behind it must not be the parent's.
     if w.c.epoch != current_epoch():
-        bell_renew(w.c.fd)
+        if w.c.fd >= 0:
+            bell_renew(w.c.fd)
         w.c.epoch = current_epoch()
 
 
@@ -400,7 +403,7 @@ cdef class Waiter:
         cdef int fd
         waiter_phase(self)      # after a fork it is not queued, nor taken, and its epoch may change
         if self.c.fd >= 0:
-            descriptor_after_fork(self)
+            adopt_after_fork(self)
             return self.c.fd
         fd = bell_new()
         if fd < 0:
