@@ -104,3 +104,25 @@ def test_a_python_waiter_that_was_being_prepared_is_free_in_the_child(
     held.go_on.set()
     assert preparing.result() is None
     assert waiter.cancel() == (kind != "vector woken early")
+
+
+def test_who_cancels_too_late_waits_for_the_mark(api, words, polled, spawn, held):
+    """The waker of one word goes on to wait on another, and is held there between taking the waiter and marking it."""
+    manager = pyfutex.Manager()
+    m = api.manager_of(manager)
+    waiter = polled()[0]
+    assert api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0) == QUEUED
+    waker = spawn(api.wake_wait, m, words.at(0), 1, held.word, 1, None, None)
+    assert held.entered.wait(20)
+    assert len(manager) == 0
+    assert api.waiter_cancel(waiter) == 0
+    assert api.waiter_result(waiter) == QUEUED
+    assert api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0) == -errno.EBUSY
+    sleeper = spawn(api.waiter_wait, waiter, None)
+    held.go_on.set()
+    assert sleeper.result() == 0
+    assert waker.result() == -errno.EAGAIN
+    assert api.waiter_result(waiter) == 0
+    assert api.waiter_cancel(waiter) == 0
+    assert api.wait_prepare(m, waiter, words.at(0), 0, ANY, 0) == QUEUED
+    assert api.waiter_cancel(waiter) == 1
