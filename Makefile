@@ -27,6 +27,8 @@ PYTHON_QILING ?= python3.12
 STRESS ?= 20
 TSAN_STRESS ?= 1
 CHECKS_STRESS ?= 0.2
+# What runs in a checked build.
+CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
 # More arguments for the build of the package.
 PACKAGE_ARGS ?=
 # Scripts of the differential, and more arguments for it: --seed, --first.
@@ -77,8 +79,7 @@ checks:
 
 checked: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) python -c 'from pyfutex_native.violations import CHECKED; assert CHECKED, "built without -Dchecks=true"'
-	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest \
-	tests/unit tests/native tests/hazards tests/stress tests/capi $(TEST_ARGS)
+	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest $(CHECKS_TESTS) $(TEST_ARGS)
 
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package
