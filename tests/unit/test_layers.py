@@ -41,7 +41,7 @@ LAYERS = (
     "pyfutex.target",
     "pyfutex.key pyfutex._pimutex",
     "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks",
-    "pyfutex._errors pyfutex.results",
+    "pyfutex._errors pyfutex._immortal pyfutex.results",
     "pyfutex._core.nativecalls pyfutex._core.nativepi pyfutex._core.nativelife",
     "pyfutex._core.nativewaiter pyfutex._core.place",
     "pyfutex._core.waitv",
