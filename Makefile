@@ -56,7 +56,8 @@ in_qiling = PATH="$(venv_qiling)/bin:$$PATH"
 
 files_of = $(shell find $(1) -type f -not -path '*/__pycache__/*')
 package_files := meson.build pyproject.toml README.md LICENSE $(wildcard meson.options) $(call files_of,src)
-pip := python -m pip install --quiet
+# Where the newest release has no wheel for an interpreter without a GIL, an older one that has is taken.
+pip := python -m pip install --quiet --prefer-binary
 pip_build := $(pip) --no-build-isolation --no-deps --force-reinstall
 tsan_build := -Csetup-args=-Db_sanitize=thread -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
 

@@ -38,6 +38,7 @@ from claims import (
     pingpong,
     requeue,
     scaling,
+    sharing,
     sizes,
     wakeall,
 )
@@ -59,6 +60,7 @@ SUBJECTS = {
     "growth": growth,
     "sizes": sizes,
     "scaling": scaling,
+    "sharing": sharing,
     "peers": peers,
     "contended": contended,
     "pingpong": pingpong,
