@@ -27,6 +27,8 @@ PYTHON_QILING ?= python3.12
 STRESS ?= 20
 TSAN_STRESS ?= 1
 CHECKS_STRESS ?= 0.2
+# What runs in a checked build.
+CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
 # More arguments for the build of the package.
 PACKAGE_ARGS ?=
 # Scripts of the differential, and more arguments for it: --seed, --first.
@@ -54,7 +56,8 @@ in_qiling = PATH="$(venv_qiling)/bin:$$PATH"
 
 files_of = $(shell find $(1) -type f -not -path '*/__pycache__/*')
 package_files := meson.build pyproject.toml README.md LICENSE $(wildcard meson.options) $(call files_of,src)
-pip := python -m pip install --quiet
+# Where the newest release has no wheel for an interpreter without a GIL, an older one that has is taken.
+pip := python -m pip install --quiet --prefer-binary
 pip_build := $(pip) --no-build-isolation --no-deps --force-reinstall
 tsan_build := -Csetup-args=-Db_sanitize=thread -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
 
@@ -77,8 +80,7 @@ checks:
 
 checked: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) python -c 'from pyfutex_native.violations import CHECKED; assert CHECKED, "built without -Dchecks=true"'
-	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest \
-	tests/unit tests/native tests/hazards tests/stress tests/capi $(TEST_ARGS)
+	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest $(CHECKS_TESTS) $(TEST_ARGS)
 
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package

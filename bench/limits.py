@@ -39,6 +39,7 @@ from claims import (
     pingpong,
     requeue,
     scaling,
+    sharing,
     sizes,
     wakeall,
 )
@@ -61,6 +62,7 @@ SUBJECTS = {
     "sizes": sizes,
     "locks": locks,
     "scaling": scaling,
+    "sharing": sharing,
     "peers": peers,
     "contended": contended,
     "pingpong": pingpong,

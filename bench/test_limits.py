@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import limits
-from claims import contended, peers, pingpong, requeue, scaling, wakeall
+from claims import contended, peers, pingpong, requeue, scaling, sharing, wakeall
 from contenders import Kind
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ REPORTED = (
     requeue.subject_of_nobody(),
     scaling.subject("wake, same word"),
     wakeall.subject("the call"),
+    *([sharing.subject("Futex.wake")] if sharing.COUNTS else []),
 )
 
 

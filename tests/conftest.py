@@ -11,8 +11,12 @@ import random
 import secrets
 import threading
 import time
+from functools import partial
 
+import fuzzing
 import pytest
+from forking import c_fork, os_fork, run_in_child
+from hypothesis import settings
 
 from pyfutex import Manager, Memory, Waiter, WaiterState
 
@@ -26,8 +30,14 @@ stderr_copy = pytest.StashKey[int]()
 
 
 def pytest_configure(config):
-    """Keep a descriptor of the real standard error, where the watchdog writes past pytest's capture."""
+    """Keep a descriptor of the real standard error, where the watchdog writes past pytest's capture.
+
+    Hypothesis makes the same examples in every run of the suite; a longer fuzz makes new ones.
+    """
     config.stash[stderr_copy] = os.dup(2)
+    settings.register_profile("suite", derandomize=True)
+    if fuzzing.FACTOR <= 1:
+        settings.load_profile("suite")
 
 
 def pytest_unconfigure(config):
@@ -175,3 +185,9 @@ def wait_until():
         return seen
 
     return wait
+
+
+@pytest.fixture(params=[os_fork, c_fork])
+def in_child(request):
+    """Run a function in a forked child: ``in_child(check)`` fails with the child's traceback if it raises."""
+    return partial(run_in_child, request.param)

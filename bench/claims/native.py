@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GROUP = "interface without the GIL"
 VECTORS = (2, 8, 64)
 CROWD = 1_000_000
+AHEAD = 8  # words
 TABLE_BYTES = 32  # a waiter, with those of the levels before
 # Where a dependent cache miss takes this long the bounds on crowds hold. A figure is scaled by a pointer chase.
 MISS_NS = 180
@@ -87,9 +88,9 @@ def crowd_series(plan: Plan, *, scattered: bool) -> dict[str, Series]:
         woken = crowd.woken()
         again = crowd.queued(False)
         by_wakev = crowd.woken_by_wakev()
-        ahead = crowd.queued_ahead()
-        woken_ahead = crowd.woken_ahead()
-        ahead_again = crowd.queued_ahead()
+        ahead = crowd.queued(False, AHEAD)
+        woken_ahead = crowd.woken(AHEAD)
+        ahead_again = crowd.queued(False, AHEAD)
         wakev_again = crowd.woken_by_wakev()
         on_one = crowd.queued(True)
         at_once = crowd.woken_at_once()

@@ -25,12 +25,18 @@ from pyfutex._core.waiter cimport PLAIN, THREAD, Waiter as CWaiter, waiter_init
 from pyfutex._core.word cimport Word, word_compare
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
+from pyfutex._immortal cimport make_immortal
 from pyfutex._vectors cimport queue_vector
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport Target, is_called
 from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_index, waiter_settle, waiter_sleep
 
-from pyfutex.results import WaitResult, WakeWait
+from pyfutex.results import WaiterState, WaitResult, WakeWait
+
+# What every wait returns.
+cdef object given
+for given in (*WaitResult, *WaiterState):
+    make_immortal(given)
 
 cdef object TIMEOUT = WaitResult.TIMEOUT
 cdef object WOKEN = WaitResult.WOKEN

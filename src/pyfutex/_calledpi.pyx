@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 
 from pyfutex._arguments cimport as_address
 from pyfutex._calledtarget cimport called_cas, called_load, called_swap
+from pyfutex._claims cimport waiter_check, waiter_claim_pi, waiter_refuse
 from pyfutex._core.atomic cimport load_acquire_u32
 from pyfutex._core.pi cimport (
     OWNER_DIED,
@@ -33,7 +34,6 @@ from pyfutex._core.status cimport (
 )
 from pyfutex._core.waiter cimport PI
 from pyfutex._pimutex cimport pi_enter, pi_is_mine, pi_leave
-from pyfutex.waiter cimport waiter_check, waiter_claim_pi, waiter_refuse
 
 from weakref import WeakValueDictionary
 

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from pyfutex._arguments cimport as_word
+from pyfutex._claims cimport waiter_claim, waiter_refuse
 from pyfutex._core.atomic cimport store_release_u32
 from pyfutex._core.bucket cimport Taken
 from pyfutex._core.checks cimport poison
@@ -14,7 +15,7 @@ from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, MISMATCH, NO_ME
 from pyfutex._core.waiter cimport IDLE, PLACEHOLDER, PLAIN, THREAD, WOKEN, Waiter as CWaiter, waiter_init
 from pyfutex._core.wakeop cimport OP_SET, op_apply, op_compare, op_is_known, op_operand, op_operation
 from pyfutex.target cimport Target
-from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_claim, waiter_phase, waiter_refuse, waiter_settle
+from pyfutex.waiter cimport Waiter, waiter_cancel, waiter_phase, waiter_settle
 
 
 cdef inline uint64_t checked(object value, uint32_t log2_size) except? 0:

@@ -6,6 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from pyfutex._arguments cimport as_address
 from pyfutex._blocking cimport sleep_on, sleeper
 from pyfutex._calledpi cimport called_inherit, called_lock_pi, called_unlock_pi
+from pyfutex._claims cimport waiter_claim_pi, waiter_refuse
 from pyfutex._core.bucket cimport taken_init
 from pyfutex._core.engine cimport engine_sleep
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32
@@ -36,7 +37,6 @@ from pyfutex._errors cimport raise_status
 from pyfutex._owners cimport ask_for_owner
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport is_called
-from pyfutex.waiter cimport waiter_claim_pi, waiter_refuse
 
 
 cdef enum Attempt:

@@ -11,6 +11,7 @@ from pyfutex._arguments cimport as_address
 from pyfutex._blocking cimport sleep_on, sleeper
 from pyfutex._calledpi cimport called_acquire, enter_pi, remember_target
 from pyfutex._calledtarget cimport called_load, called_queue, hold_place, leave_place
+from pyfutex._claims cimport waiter_claim_pi, waiter_refuse
 from pyfutex._core.engine cimport engine_prepare, engine_sleep
 from pyfutex._core.key cimport Key as CKey, LOG2_SIZE_U32, key_equal
 from pyfutex._core.pistate cimport PIWait, piwait_init, wait_of
@@ -38,7 +39,6 @@ from pyfutex._owners cimport ask_for_owner
 from pyfutex._pimutex cimport pi_leave
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport is_called
-from pyfutex.waiter cimport waiter_claim_pi, waiter_refuse
 
 from pyfutex.results import WaitResult
 

@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 
 from pyfutex._arguments cimport as_address, as_sharing, as_size, as_word
 from pyfutex._calledtarget cimport called_load_cell
+from pyfutex._claims cimport waiter_claim, waiter_refuse
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.family cimport CManager
 from pyfutex._core.key cimport key_log2_size
@@ -22,7 +23,7 @@ from pyfutex._core.waitv cimport vector_begin, vector_give_up, vector_queue, vec
 from pyfutex._delivery cimport deliver
 from pyfutex._words cimport find_key
 from pyfutex.target cimport is_called, Target
-from pyfutex.waiter cimport Waiter, waiter_claim, waiter_refuse, waiter_settle
+from pyfutex.waiter cimport Waiter, waiter_settle
 
 
 cdef enum:

@@ -22,6 +22,7 @@ from pyfutex._arguments cimport (
 )
 from pyfutex._blocking cimport block_wait, block_wake_wait
 from pyfutex._calledtarget cimport called_prepare
+from pyfutex._claims cimport waiter_claim, waiter_refuse
 from pyfutex._core.atomic cimport likely, load_acquire_u32
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport Deadline
@@ -39,7 +40,7 @@ from pyfutex._pimanager cimport manager_bind
 from pyfutex._words cimport find_key
 from pyfutex.memory cimport check_target, Memory, target_of
 from pyfutex.target cimport Target
-from pyfutex.waiter cimport Waiter, waiter_claim, waiter_index, waiter_leave, waiter_phase, waiter_refuse
+from pyfutex.waiter cimport Waiter, waiter_index, waiter_leave, waiter_phase
 
 
 # The default priority is this very object, as small integers are.

@@ -1,11 +1,10 @@
 """Waiter: an entry of the queue as a Python object."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.waiter cimport Waiter as CWaiter, WaiterKind
+from pyfutex._core.waiter cimport Waiter as CWaiter
 from pyfutex.completionqueue cimport CompletionQueue
-from pyfutex.target cimport Target
 
 
 cdef class Waiter:
@@ -18,18 +17,6 @@ cdef class Waiter:
     cdef public object tag
 
 
-# The phase of w; RuntimeError when w is queued, or not taken from its completion queue yet.
-cdef int waiter_check(Waiter w) except -1
-# Claim w for being queued: RuntimeError as above. Then the caller owns it until it is queued, or waiter_refuse. The queue's
-# reference to w is taken here.
-cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, uint32_t bitset,
-                      uint8_t priority) except -1
-# The same for a PI or REQUEUE_PI waiter; the PI word that `tid` waits for is at `addr` of `target`.
-cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
-                         uint64_t addr) except -1
-# It was not queued after all.
-cdef void waiter_refuse(Waiter w) noexcept
-
 # Whether w was queued and is no more, now. If not: it had been taken, or was not queued at all.
 cdef bint waiter_cancel(Waiter w) noexcept
 
@@ -38,6 +25,9 @@ cdef bint waiter_leave(Waiter w) except? True
 
 # Its Phase, as of this process: a waiter that was queued before a fork reads CANCELLED.
 cdef int waiter_phase(Waiter w) noexcept
+
+# Make it this process's, with a descriptor that the parent of a fork does not listen to. Requires: neither queued nor taken.
+cdef void adopt_after_fork(Waiter w) noexcept
 
 # The index of a vector that is WOKEN. Waits, detached, for those who are still at it; then its key is there too.
 cdef uint32_t waiter_index(Waiter w) noexcept

@@ -8,21 +8,21 @@ never deallocated while queued.
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
-from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from cpython.ref cimport Py_DECREF
+from libc.stdint cimport uint32_t
 from posix.unistd cimport close
 
 from pyfutex._arguments cimport as_deadline
 from pyfutex._callbacks cimport call_on_wake, check_on_wake
-from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_relaxed_u64, store_release_u32
+from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, store_release_u32
 from pyfutex._core.clock cimport Deadline, deadline_after, now_ns
-from pyfutex._core.completions cimport bell_new, bell_renew, bell_ring, bell_silence, completions_after_fork
+from pyfutex._core.completions cimport bell_new, bell_renew, bell_ring
 from pyfutex._core.engine cimport await_mark, engine_complete, engine_key, engine_notify_through
 from pyfutex._core.family cimport epoch_address
 from pyfutex._core.key cimport Key as CKey
-from pyfutex._core.parker cimport Parker, UNMARKED, WITHDRAWN, park, parker_self
-from pyfutex._core.parts cimport part_before, part_for, parts_free
-from pyfutex._core.pistate cimport PIWait, piwait_init, wait_of
+from pyfutex._core.parker cimport Parker, WITHDRAWN, park, parker_self
+from pyfutex._core.parts cimport part_before, parts_free
+from pyfutex._core.pistate cimport wait_of
 from pyfutex._core.status cimport ATTACHED, BUSY, CONTENDED, DETACHED, INTERRUPTED, NO_MEMORY, OK, Status, TAKEN, TIMED_OUT
 from pyfutex._core.vector cimport Vector
 from pyfutex._core.waiter cimport (
@@ -36,7 +36,6 @@ from pyfutex._core.waiter cimport (
     PREPARING,
     QUEUED,
     QUEUED_MANY,
-    REQUEUE_PI,
     VECTOR,
     WITH_REFERENCE,
     WOKEN,
@@ -78,7 +77,7 @@ cdef dict STATES = {
 cdef int waiter_phase(Waiter w) noexcept:
     # In the child of a fork, a waiter that was queued before is not queued: nobody will take it. Nor will anybody mark one
     # that a thread of the parent had just taken. The reference that the queue or that thread had is dropped by
-    # whoever notices first.
+    # whoever notices first. None is dropped for one that a thread of the parent was about to queue: it may have none yet.
     cdef int phase = load_acquire_u32(&w.c.phase)
     if w.c.epoch == current_epoch():
         return seen_phase(phase)
@@ -87,6 +86,8 @@ cdef int waiter_phase(Waiter w) noexcept:
     elif (phase == LEAVING or (phase == WOKEN and not is_marked(&w.c))) and cas_u32(&w.c.phase, phase, CANCELLED):
         mark_waiter(&w.c, WITHDRAWN)
         Py_DECREF(w)
+    elif phase == PREPARING or phase == WOKEN_EARLY:
+        cas_u32(&w.c.phase, phase, CANCELLED)
     return seen_phase(load_acquire_u32(&w.c.phase))
 
 
@@ -97,68 +98,12 @@ cdef inline int seen_phase(int phase) noexcept:
     return PREPARING if phase == WOKEN_EARLY else QUEUED
 
 
-cdef void descriptor_after_fork(Waiter w) noexcept:
-    # The number stays; what is behind it must not be the parent's.
+cdef void adopt_after_fork(Waiter w) noexcept:
+    # The number of its descriptor stays; what is behind it must not be the parent's.
     if w.c.epoch != current_epoch():
-        bell_renew(w.c.fd)
+        if w.c.fd >= 0:
+            bell_renew(w.c.fd)
         w.c.epoch = current_epoch()
-
-
-cdef int waiter_check(Waiter w) except -1:
-    """Its phase, if it may be queued."""
-    cdef unsigned int phase = waiter_phase(w)
-    if phase == PREPARING or phase == QUEUED:
-        raise RuntimeError("the waiter is queued already")
-    if load_acquire_u32(&w.c.undrained):
-        raise RuntimeError("the waiter is still in its completion queue")
-    return phase
-
-
-cdef int waiter_claim(Waiter w, object manager, object target, WaiterKind kind, uint32_t bitset,
-                      uint8_t priority) except -1:
-    cdef unsigned int phase = waiter_check(w)
-    if not cas_u32(&w.c.phase, phase, PREPARING):
-        raise RuntimeError("the waiter is queued already")
-    if phase == WOKEN and not is_marked(&w.c):
-        with nogil:
-            await_mark(&w.c)    # its waker took it and is about to mark it
-    if load_acquire_u32(&w.c.undrained):
-        # Not known before the mark.
-        store_release_u32(&w.c.phase, WOKEN)
-        raise RuntimeError("the waiter is still in its completion queue")
-    # Ours alone from here on. The descriptor and the queue stay what they are.
-    store_relaxed_u64(&w.c.mark, UNMARKED)
-    w.c.kind = kind
-    w.c.bitset = bitset
-    w.c.priority = priority
-    if w.c.fd >= 0:
-        descriptor_after_fork(w)
-        bell_silence(w.c.fd)
-    if w.queue is not None:
-        completions_after_fork(&w.queue.c, current_epoch())
-    if w.manager is not manager:
-        w.manager = manager
-    if w.target is not target:
-        w.target = target
-    Py_INCREF(w)
-    return 0
-
-
-cdef int waiter_claim_pi(Waiter w, object manager, Target target, WaiterKind kind, uint32_t tid, uint8_t priority,
-                         uint64_t addr) except -1:
-    cdef PIWait *wait
-    waiter_claim(w, manager, target, kind, <uint32_t> 0xFFFFFFFF if kind == REQUEUE_PI else 0, priority)
-    wait = <PIWait *> part_for(&w.c, False, sizeof(PIWait))
-    if wait == NULL:
-        waiter_refuse(w)
-        raise MemoryError
-    piwait_init(wait, &w.c, tid, priority, &target.c, addr)
-    return 0
-
-
-cdef void waiter_refuse(Waiter w) noexcept:
-    store_release_u32(&w.c.phase, IDLE)
-    Py_DECREF(w)
 
 
 cdef bint cancel_vector(Waiter w) noexcept:
@@ -458,7 +403,7 @@ cdef class Waiter:
         cdef int fd
         waiter_phase(self)      # after a fork it is not queued, nor taken, and its epoch may change
         if self.c.fd >= 0:
-            descriptor_after_fork(self)
+            adopt_after_fork(self)
             return self.c.fd
         fd = bell_new()
         if fd < 0:

@@ -151,8 +151,8 @@ class Guests:
 
     def check_blocked(self, task, name, registers):
         """Whoever waits for a value has seen it."""
-        addr = registers[0] % (2**32 if self.narrow(task) else 2**64)
         if name == "futex_wait" or (name in ("futex", "futex_time64") and self.command(registers) in WAITS):
+            addr = registers[0] % (2**32 if self.narrow(task) else 2**64)
             assert addr % 4 == 0
             assert self.world.word(task.mem, addr) == registers[1 if name == "futex_wait" else 2] % 2**32
 

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+import sysconfig
 import time
 
 import pytest
@@ -245,3 +246,11 @@ def test_import_leaves_the_gil_as_it_was():
         "import pyfutex; sys.exit(enabled() != before)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="with a GIL they are counted")
+@pytest.mark.parametrize("result", [*pyfutex.WaitResult, *pyfutex.WaiterState], ids=repr)
+def test_results_that_all_threads_get_are_not_counted(result):
+    before = sys.getrefcount(result)
+    held = [result] * 100
+    assert sys.getrefcount(held[0]) == before

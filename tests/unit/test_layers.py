@@ -35,13 +35,14 @@ LAYERS = (
     "pyfutex._blocking pyfutex._immediate pyfutex._calledpi pyfutex._wakes",
     "pyfutex._vectors",
     "pyfutex._calledtarget pyfutex._delivery pyfutex._inspection",
+    "pyfutex._claims",
     "pyfutex.waiter pyfutex._futexword pyfutex._realwords",
     "pyfutex.completionqueue pyfutex.addressspace pyfutex._owners pyfutex.nativetarget",
     "pyfutex.memory pyfutex._words",
     "pyfutex.target",
     "pyfutex.key pyfutex._pimutex",
     "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks",
-    "pyfutex._errors pyfutex.results",
+    "pyfutex._errors pyfutex._immortal pyfutex.results",
     "pyfutex._core.nativecalls pyfutex._core.nativepi pyfutex._core.nativelife",
     "pyfutex._core.nativewaiter pyfutex._core.place",
     "pyfutex._core.waitv",
@@ -274,6 +275,13 @@ def extensions():
             yield ".".join(["pyfutex", *path.relative_to(INSTALLED).parent.parts, name])
 
 
+def python_modules():
+    """Every other module of it."""
+    for path in INSTALLED.rglob("*.py"):
+        parts = path.relative_to(INSTALLED.parent).with_suffix("").parts
+        yield ".".join(parts).removesuffix(".__init__")
+
+
 EXTENSIONS = list(extensions())
 
 
@@ -287,9 +295,21 @@ def test_the_build_declares_every_extension_free_threading_compatible():
         assert "freethreading_compatible" not in path.read_text(encoding="utf-8"), path.name
 
 
+# Imports what it is told to, but for what needs a package that is not here.
+IMPORTS = """
+import importlib, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] == "pyfutex":
+            raise
+sys.exit(sys._is_gil_enabled())
+"""
+
+
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="shows without a GIL alone")
-def test_no_extension_enables_the_gil():
-    names = ", ".join(EXTENSIONS)
+def test_no_module_enables_the_gil():
+    names = sorted([*EXTENSIONS, *python_modules()])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
-    program = f"import sys, {names}; sys.exit(sys._is_gil_enabled())"
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, env=environment)
+    subprocess.run([sys.executable, "-W", "error", "-c", IMPORTS, *names], check=True, env=environment)

@@ -1,56 +1,12 @@
 """os.fork: the child starts with empty queues, and no waiter of its parent is ever woken there."""
 
-import ctypes
 import os
 import select
 import signal
-import traceback
-import warnings
 
-import pytest
+from forking import CHILD_SECONDS, os_fork
 
 from pyfutex import ALL, CompletionQueue, Manager, Mappable, Memory, Waiter, WaiterState, WaitResult
-
-CHILD_SECONDS = 20
-
-
-def os_fork():
-    """os.fork, in a process that has threads, as this one may."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
-
-
-def c_fork():
-    """fork(2) called from C: Python's at-fork functions do not run."""
-    return ctypes.PyDLL(None).fork()
-
-
-@pytest.fixture(params=[os_fork, c_fork])
-def in_child(request):
-    """Run a function in a forked child: ``in_child(check)`` fails with the child's traceback if it raises."""
-
-    def run(check):
-        reading, writing = os.pipe()
-        pid = request.param()
-        if pid == 0:
-            status = 1
-            try:
-                signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                signal.alarm(CHILD_SECONDS)
-                check()
-                status = 0
-            except BaseException:
-                os.write(writing, traceback.format_exc().encode())
-            finally:
-                os._exit(status)
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
-            report = pipe.read()
-        _, status = os.waitpid(pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0, report or f"child ended with status {status}"
-
-    return run
 
 
 def test_the_child_starts_with_empty_queues(manager, memory, queue_up, in_child):

@@ -13,7 +13,6 @@ from pyfutex_floor.stopwatch cimport CLOCK_MONOTONIC, stopwatch_clock
 futexes.import_pyfutex()
 
 cdef enum:
-    AHEAD = 8
     BATCH = 64              # waiters that are prepared before the first is woken
     BYTES_APART = 64
     ITEMS = 64              # of a wakev
@@ -260,6 +259,13 @@ cdef class NativeCrowd:
         found.sharing = futexes.PRIVATE
         return found
 
+    cdef inline futexes.pyfutex_waiter *waiter(self, uint64_t i, bint one_word) noexcept nogil:
+        return &self.waiters[i if one_word else self.waiter_of[i]]
+
+    # In how many steps there is one `ahead` to send for.
+    cdef inline uint64_t sent_for(self, uint64_t ahead) noexcept nogil:
+        return self.size - ahead if 0 < ahead < self.size else 0
+
     def settle(self):
         """Queue and wake all until the table has stopped growing."""
         cdef futexes.pyfutex_stats stats
@@ -272,64 +278,38 @@ cdef class NativeCrowd:
                 return
             before = stats.growths
 
-    def queued(self, bint one_word):
-        """Queue all, each on its own word or all on one. The nanoseconds that took."""
-        cdef futexes.pyfutex_place word
-        cdef uint64_t i, n = 0
-        cdef int64_t start, taken
-        with nogil:
-            start = stopwatch_clock(CLOCK_MONOTONIC)
-            for i in range(self.size):
-                word = self.place(0 if one_word else i)
-                n += futexes.wait_prepare(self.m, &self.waiters[i if one_word else self.waiter_of[i]], &word, 0,
-                                          futexes.ANY, 0) == futexes.QUEUED
-            taken = stopwatch_clock(CLOCK_MONOTONIC) - start
-        self.check(n)
-        return taken
+    def queued(self, bint one_word, uint64_t ahead=0):
+        """Queue all, each on its own word or all on one. The nanoseconds that took.
 
-    def queued_ahead(self):
-        """Queue each on its own word, sending for the memory of the one AHEAD. The nanoseconds that took."""
+        With `ahead`, each time the memory of the one so many further on is sent for; 0: of none.
+        """
         cdef futexes.pyfutex_place word
-        cdef uint64_t i, n = 0
+        cdef uint64_t i, n = 0, sent_for = self.sent_for(ahead)
         cdef int64_t start, taken
         with nogil:
             start = stopwatch_clock(CLOCK_MONOTONIC)
             for i in range(self.size):
-                if i + AHEAD < self.size:
-                    word = self.place(i + AHEAD)
-                    futexes.prefetch(self.m, &word, &self.waiters[self.waiter_of[i + AHEAD]])
-                word = self.place(i)
-                n += futexes.wait_prepare(self.m, &self.waiters[self.waiter_of[i]], &word, 0, futexes.ANY,
+                if i < sent_for:
+                    word = self.place(0 if one_word else i + ahead)
+                    futexes.prefetch(self.m, &word, self.waiter(i + ahead, one_word))
+                word = self.place(0 if one_word else i)
+                n += futexes.wait_prepare(self.m, self.waiter(i, one_word), &word, 0, futexes.ANY,
                                           0) == futexes.QUEUED
             taken = stopwatch_clock(CLOCK_MONOTONIC) - start
         self.check(n)
         return taken
 
-    def woken_ahead(self):
-        """Wake word by word, sending for the memory of the one AHEAD. The nanoseconds that took."""
+    def woken(self, uint64_t ahead=0):
+        """Wake word by word, sending for memory `ahead` as `queued` does. The nanoseconds that took."""
         cdef futexes.pyfutex_place word
-        cdef uint64_t i, n = 0
+        cdef uint64_t i, n = 0, sent_for = self.sent_for(ahead)
         cdef int64_t start, taken
         with nogil:
             start = stopwatch_clock(CLOCK_MONOTONIC)
             for i in range(self.size):
-                if i + AHEAD < self.size:
-                    word = self.place(i + AHEAD)
+                if i < sent_for:
+                    word = self.place(i + ahead)
                     futexes.prefetch(self.m, &word, NULL)
-                word = self.place(i)
-                n += futexes.wake(self.m, &word, 1, futexes.ANY)
-            taken = stopwatch_clock(CLOCK_MONOTONIC) - start
-        self.check(n)
-        return taken
-
-    def woken(self):
-        """Wake word by word. The nanoseconds that took."""
-        cdef futexes.pyfutex_place word
-        cdef uint64_t i, n = 0
-        cdef int64_t start, taken
-        with nogil:
-            start = stopwatch_clock(CLOCK_MONOTONIC)
-            for i in range(self.size):
                 word = self.place(i)
                 n += futexes.wake(self.m, &word, 1, futexes.ANY)
             taken = stopwatch_clock(CLOCK_MONOTONIC) - start

@@ -12,7 +12,7 @@ from pyfutex._core.atomic cimport (
 from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.completions cimport bell_ring, completions_after_fork, completions_push
 from pyfutex._core.engine cimport await_mark, deliver_threads, engine_complete
-from pyfutex._core.family cimport CManager, current_epoch
+from pyfutex._core.family cimport CManager, epoch_address
 from pyfutex._core.parker cimport MARKED, Parker, UNMARKED, WITHDRAWN, park, parker_self
 from pyfutex._core.pistate cimport wait_of
 from pyfutex._core.status cimport DETACHED, MISFIT, NO_MEMORY, NOT_OWNER, OK, BUSY, TAKEN
@@ -60,6 +60,13 @@ cdef struct Portion:
     Portion *next       # of those that are put off
 
 
+cdef const uint32_t *EPOCH = epoch_address()
+
+
+cdef inline uint32_t current_epoch() noexcept nogil:
+    return load_acquire_u32(EPOCH)
+
+
 cdef void native_init(NativeWaiter *w, NativeCallback callback, Completions *queue, void *context) noexcept nogil:
     waiter_init(&w.c, PLAIN, NATIVE, 0, 0)
     w.c.epoch = current_epoch()
@@ -68,13 +75,21 @@ cdef void native_init(NativeWaiter *w, NativeCallback callback, Completions *que
     w.context = context
 
 
+cdef inline bint is_in_hand(const NativeWaiter *w, uint32_t phase) noexcept nogil:
+    # Some thread is in the middle of something with it.
+    if phase == WOKEN:
+        return not is_marked(&w.c)
+    return phase == PREPARING or phase == WOKEN_EARLY or phase == LEAVING
+
+
 cdef uint32_t native_phase(NativeWaiter *w) noexcept nogil:
     cdef uint32_t phase = load_acquire_u32(&w.c.phase)
     if w.c.epoch != current_epoch():
-        # In the child of a fork nobody will take it, nor mark it where a thread of the parent had just taken it.
+        # In the child of a fork nobody will take it, nor go on where a thread of the parent was about to queue it, to take
+        # it out, or to mark it.
         if phase == QUEUED or phase == QUEUED_MANY:
             native_cancel(w)
-        elif (phase == LEAVING or (phase == WOKEN and not is_marked(&w.c))) and cas_u32(&w.c.phase, phase, CANCELLED):
+        elif is_in_hand(w, phase) and cas_u32(&w.c.phase, phase, CANCELLED):
             mark_waiter(&w.c, WITHDRAWN)
         phase = load_acquire_u32(&w.c.phase)
     if phase == WOKEN and not is_marked(&w.c):
@@ -89,6 +104,9 @@ cdef Status native_claim(NativeWaiter *w, WaiterKind kind, uint32_t bitset, uint
     cdef uint32_t phase = native_phase(w)
     if phase == PREPARING or phase == QUEUED or load_acquire_u32(&w.c.undrained) != DRAINED:
         return BUSY
+    # Before the phase, which releases it: one that is PREPARING in an epoch before this was left so by a fork.
+    if w.c.epoch != current_epoch():
+        w.c.epoch = current_epoch()
     if not cas_u32(&w.c.phase, phase, PREPARING):
         return BUSY
     if phase == WOKEN and (not is_marked(&w.c) or load_acquire_u32(&w.c.undrained) != DRAINED):

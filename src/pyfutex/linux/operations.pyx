@@ -8,6 +8,7 @@ from libc.errno cimport EAGAIN, EINVAL, ENOSYS, EPERM, ETIMEDOUT
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from pyfutex._calledtarget cimport called_cmp_requeue, called_load, called_queue, called_wake_op
+from pyfutex._claims cimport waiter_refuse
 from pyfutex._core.atomic cimport likely, unlikely
 from pyfutex._core.bucket cimport Taken, taken_init
 from pyfutex._core.clock cimport NEVER
@@ -39,7 +40,6 @@ from pyfutex._vectors cimport Item, queue_items
 from pyfutex._words cimport find_key
 from pyfutex.linux.task cimport Blocked, Place, Task, task_block, task_blocks, task_may_block, task_now
 from pyfutex.linux.usercopy cimport copy_in, copy_out
-from pyfutex.waiter cimport waiter_refuse
 
 
 cdef enum:

@@ -7,6 +7,7 @@ from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pyfutex._arguments cimport as_address, as_deadline, as_modulo
+from pyfutex._claims cimport waiter_check, waiter_claim
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, now_ns
 from pyfutex._core.engine cimport await_mark
 from pyfutex._core.parker cimport Parker, park, parker_self
@@ -19,7 +20,7 @@ from pyfutex.completionqueue cimport CompletionQueue
 from pyfutex.linux.exit cimport clear_child_tid, give_up_pi, walk_robust_list
 from pyfutex.manager cimport Manager
 from pyfutex.target cimport Target, is_called
-from pyfutex.waiter cimport Waiter, waiter_check, waiter_claim, waiter_leave, waiter_phase
+from pyfutex.waiter cimport Waiter, waiter_leave, waiter_phase
 
 
 cdef enum:
