@@ -2,5 +2,12 @@
 
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
 from pyfutex.sync.lock import Lock
+from pyfutex.sync.semaphore import BoundedSemaphore, Semaphore
 
-__all__ = ["Lock", "NotRecoverable", "OwnerDied"]
+__all__ = [
+    "BoundedSemaphore",
+    "Lock",
+    "NotRecoverable",
+    "OwnerDied",
+    "Semaphore",
+]
