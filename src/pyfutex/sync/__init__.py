@@ -1,11 +1,13 @@
 """Locks and their like: the names and signatures of threading, faster, and also in memory that processes share."""
 
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
+from pyfutex.sync.event import Event
 from pyfutex.sync.lock import Lock
 from pyfutex.sync.semaphore import BoundedSemaphore, Semaphore
 
 __all__ = [
     "BoundedSemaphore",
+    "Event",
     "Lock",
     "NotRecoverable",
     "OwnerDied",
