@@ -2,12 +2,14 @@
 
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
 from pyfutex.sync.event import Event
+from pyfutex.sync.latch import Latch
 from pyfutex.sync.lock import Lock
 from pyfutex.sync.semaphore import BoundedSemaphore, Semaphore
 
 __all__ = [
     "BoundedSemaphore",
     "Event",
+    "Latch",
     "Lock",
     "NotRecoverable",
     "OwnerDied",
