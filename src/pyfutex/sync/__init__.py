@@ -4,6 +4,7 @@ from pyfutex.sync.errors import NotRecoverable, OwnerDied
 from pyfutex.sync.event import Event
 from pyfutex.sync.latch import Latch
 from pyfutex.sync.lock import Lock
+from pyfutex.sync.once import Once
 from pyfutex.sync.semaphore import BoundedSemaphore, Semaphore
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Latch",
     "Lock",
     "NotRecoverable",
+    "Once",
     "OwnerDied",
     "Semaphore",
 ]
