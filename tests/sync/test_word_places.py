@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import errno
 import mmap
 import multiprocessing.sharedctypes
 import pickle
@@ -11,6 +12,7 @@ import weakref
 from multiprocessing.shared_memory import SharedMemory
 
 import pytest
+from expect import oserror
 
 from pyfutex import Memory, sync
 
@@ -218,6 +220,18 @@ def test_what_is_no_writable_memory_is_refused(kind, create):
                 open_(read_only)
         with pytest.raises(TypeError):
             open_(bytearray(128), 0.0)
+
+
+def test_only_what_knows_its_runner_is_bound_to_a_pid_namespace(kind, create):
+    buffer = bytearray(128)
+    use(create(buffer))
+    struct.pack_into("Q", buffer, 8, 7)
+    if kind is sync.Once:
+        with oserror(errno.EXDEV) as caught:
+            kind.attach(buffer)
+        assert "another PID namespace" in str(caught.value)
+    else:
+        kind.attach(buffer)
 
 
 def test_it_is_not_pickled_or_copied(kind, create):
