@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from sync import children
-from sync.sleeping import sleeps_on_shared
+from sync.sleeping import sleeps_on, sleeps_on_shared, within
 
 from pyfutex import sync
 
@@ -164,6 +164,35 @@ def test_a_dead_runner_that_nobody_waited_for_is_found_out(page, fork, wait_unti
     assert runner.status == 3
     assert not once.done
     assert once.call(lambda: None) is True
+
+
+def test_a_handler_that_raises_when_the_runner_dies_leaves_it_to_others(
+    page, fork, wait_until, spawn, handle
+):
+    once, began = sync.Once.create(page), sync.Event.create(page, 128)
+
+    def never_done():
+        began.set()
+        signal.pause()
+
+    def fail():
+        raise KeyError
+
+    def die_while_a_signal_is_pending():
+        # Sent to this thread, so that the main thread goes on sleeping until the runner's death wakes it.
+        wait_until(lambda: sleeps_on(threading.main_thread().native_id, within(page)))
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        runner.send(signal.SIGKILL)
+
+    handle(fail)
+    runner = fork(lambda: once.call(never_done))
+    assert began.wait(50)
+    killer = spawn(die_while_a_signal_is_pending)
+    with pytest.raises(KeyError):
+        once.call(int)
+    killer.result()
+    assert spawn(once.call, int).result() in (True, False)
+    assert once.done
 
 
 def test_who_takes_over_may_fail_too(page, fork, wait_until):
