@@ -2,7 +2,22 @@
 
 from pyfutex.sync.condition import Condition
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
+from pyfutex.sync.event import Event
+from pyfutex.sync.latch import Latch
 from pyfutex.sync.lock import Lock
+from pyfutex.sync.once import Once
 from pyfutex.sync.rlock import RLock
+from pyfutex.sync.semaphore import BoundedSemaphore, Semaphore
 
-__all__ = ["Condition", "Lock", "NotRecoverable", "OwnerDied", "RLock"]
+__all__ = [
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "Latch",
+    "Lock",
+    "NotRecoverable",
+    "Once",
+    "OwnerDied",
+    "RLock",
+    "Semaphore",
+]

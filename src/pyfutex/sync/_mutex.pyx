@@ -25,14 +25,20 @@ from pyfutex._wakerule cimport wake_gave_way, wake_gives_way
 from pyfutex.sync._thread cimport robust_thread
 from posix.time cimport timespec
 
+import os
+
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
+
+
+OWNER_DIED_TEXT = os.strerror(EOWNERDEAD)
+NOT_RECOVERABLE_TEXT = os.strerror(ENOTRECOVERABLE)
 
 
 cdef int mutex_raise(int error) except 1:
     if error == -EOWNERDEAD:
-        raise OwnerDied()
+        raise OwnerDied(EOWNERDEAD, OWNER_DIED_TEXT)
     if error == -ENOTRECOVERABLE:
-        raise NotRecoverable()
+        raise NotRecoverable(ENOTRECOVERABLE, NOT_RECOVERABLE_TEXT)
     if error == -EDEADLK:
         raise RuntimeError("the calling thread holds this lock already")
     raise_errno(-error)

@@ -76,6 +76,10 @@ cdef object described(uint64_t stamp):
     return f"a {NAMES.get(head[3] >> 4, 'primitive of an unknown kind')}"
 
 
+cdef inline bint is_of_kind(uint64_t stamp, SharedKind kind) noexcept:
+    return stamp == make_stamp(kind, stamp_flags(stamp), stamp_number(stamp))
+
+
 cdef inline bint kind_is_robust(SharedKind kind) noexcept:
     # They begin with a lock that has an owner.
     return kind not in (KIND_SEMAPHORE, KIND_BOUNDED_SEMAPHORE, KIND_EVENT, KIND_LATCH)
@@ -121,16 +125,16 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
         found = load_acquire_u64(&head.stamp)
         if found == 0 and number != ZERO_IS_ONE:
             raise ValueError(f"no {NAMES[kind]} has been created at offset {offset}")
-        if found and found != make_stamp(kind, stamp_flags(found), stamp_number(found)):
+        if found and not is_of_kind(found, kind):
             raise ValueError(f"at offset {offset} is {described(found)}, not a {NAMES[kind]}")
         if found:
             stamp = found
         else:
             stamp = make_stamp(kind, flags, 0)
     answer = shared_open(head, stamp, &found)
-    if answer < 0:
+    if answer < 0 and not (how == CREATE and is_of_kind(found, kind)):
         raise ValueError(f"at offset {offset} is {described(found)}, not a new {NAMES[kind]}")
-    if answer == 0 and how == CREATE:
+    if answer <= 0 and how == CREATE:
         raise FileExistsError(errno.EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
     if stamp_flags(stamp) & NOT_ROBUST == 0 and kind_is_robust(kind):
         answer = shared_enter(head, this_space())

@@ -1,0 +1,35 @@
+"""Semaphore and BoundedSemaphore: permits, in one word.
+
+The word (_waitword.pxd):
+
+    bit  0         WAITERS
+    bits 1 to 31   the permits there are, less those it began with, modulo 2^31
+
+Takers and releases keep WAITERS. A release that finds it wakes as many as it releases permits; if there are fewer, it drops
+WAITERS, unless the word has changed. That may come late: others may sleep by then, and another release may have made the
+word what it was, but then the wake of that one is on its way. So whoever slept and takes a permit sets WAITERS, and where it
+was missing, wakes as many as there are permits left: those that releases gave meanwhile who knew of no sleeper.
+
+Call a wake under way from when a release owes it until the woken one has looked at the word. Then, while somebody sleeps,
+
+- with WAITERS, there are at least as many wakes under way as permits;
+- without it, there is at least one, and it will set WAITERS.
+"""
+
+from libc.stdint cimport uint32_t
+
+from pyfutex.sync._shared cimport Shared
+from pyfutex.sync._waitword cimport WaitWord
+
+
+cdef class Semaphore:
+    cdef WaitWord w
+    cdef uint32_t word          # its own, unless it lies in shared memory
+    cdef uint32_t empty         # the word without permits, and without WAITERS
+    cdef uint32_t most          # permits there may be
+    cdef Shared shared          # None: it lies in this object
+    cdef object __weakref__
+
+
+cdef class BoundedSemaphore(Semaphore):
+    pass

@@ -1,0 +1,223 @@
+"""Semaphore and BoundedSemaphore: permits to take and to give back."""
+
+from libc.stdint cimport uint32_t
+
+from pyfutex._core.atomic cimport cas_previous_u32, likely, load_relaxed_u32, unlikely
+from pyfutex._core.clock cimport Deadline
+from pyfutex._core.kernelcalls cimport PRIVATE_FLAG
+from pyfutex.sync._robust cimport KIND_BOUNDED_SEMAPHORE, KIND_SEMAPHORE
+from pyfutex.sync._shared cimport ATTACH, CREATE, Opening
+from pyfutex.sync._timeouts cimport wait_deadline
+from pyfutex.sync._waitword cimport (
+    SharedWord,
+    WAITERS,
+    waitword_bind,
+    waitword_init,
+    waitword_refuse_pickle,
+    waitword_repr,
+    waitword_sleep,
+    waitword_wake,
+)
+
+
+cdef enum:
+    PERMIT = 2
+    MOST_PERMITS = 0x7FFFFFFF
+
+
+cdef uint32_t checked(object value) except? MOST_PERMITS:
+    """The number of permits to begin with."""
+    if value < 0:
+        raise ValueError("semaphore initial value must be >= 0")
+    if value > MOST_PERMITS:
+        raise OverflowError(f"a semaphore has {MOST_PERMITS:,} permits at most")
+    return value
+
+
+cdef int begin_with(Semaphore s, uint32_t value) except -1:
+    s.empty = <uint32_t> 0 - PERMIT * value
+    s.most = value if isinstance(s, BoundedSemaphore) else MOST_PERMITS
+    return 0
+
+
+cdef object bind(object cls, object buffer, object offset, uint32_t value, Opening how):
+    cdef Semaphore s = cls.__new__(cls)
+    s.shared = waitword_bind(
+        &s.w, buffer, offset, KIND_BOUNDED_SEMAPHORE if isinstance(s, BoundedSemaphore) else KIND_SEMAPHORE, &value, how
+    )
+    begin_with(s, value)
+    return s
+
+
+cdef inline uint32_t permits(Semaphore s, uint32_t word) noexcept nogil:
+    return (word - s.empty) // PERMIT
+
+
+cdef inline bint try_take(Semaphore s) noexcept nogil:
+    cdef uint32_t seen = load_relaxed_u32(s.w.word), found
+    while permits(s, seen):
+        found = cas_previous_u32(s.w.word, seen, seen - PERMIT)
+        if likely(found == seen):
+            return True
+        seen = found
+    return False
+
+
+cdef bint take(Semaphore s, Deadline until) except -1:
+    """Whether a permit came before the deadline."""
+    cdef bint has_slept = False
+    cdef uint32_t seen, left
+    while True:
+        seen = load_relaxed_u32(s.w.word)
+        if not permits(s, seen):
+            if waitword_sleep(&s.w, seen, until):
+                return False
+            has_slept = True
+            continue
+        left = (seen - PERMIT) | (WAITERS if has_slept else 0)
+        if cas_previous_u32(s.w.word, seen, left) == seen:
+            if left & ~seen & WAITERS and permits(s, left):
+                waitword_wake(&s.w, <int> permits(s, left), left)
+            return True
+
+
+cdef int give(Semaphore s, Py_ssize_t n) except -1:
+    cdef uint32_t seen = load_relaxed_u32(s.w.word), found
+    if unlikely(n < 1):
+        raise ValueError("n must be one or more")
+    while True:
+        if unlikely(n > <Py_ssize_t> s.most - <Py_ssize_t> permits(s, seen)):
+            if isinstance(s, BoundedSemaphore):
+                raise ValueError("Semaphore released too many times")
+            raise OverflowError(f"a semaphore has {MOST_PERMITS:,} permits at most")
+        found = cas_previous_u32(s.w.word, seen, seen + PERMIT * <uint32_t> n)
+        if likely(found == seen):
+            break
+        seen = found
+    if seen & WAITERS:
+        waitword_wake(&s.w, <int> n, seen + PERMIT * <uint32_t> n)
+    return 0
+
+
+cdef class Semaphore:
+    """Permits to take and to give back: `threading.Semaphore`, faster, in this object or in shared memory.
+
+    A permit belongs to nobody: anybody may release one, and the permits of a process that dies are lost. In shared memory, a
+    process that is killed in the moment when it was to take or to hand on a permit may delay the others by a second.
+
+    Parameters
+    ----------
+    value : int, optional
+        Permits to begin with, 2,147,483,647 at most.
+
+    Thread safety: all methods, from any thread and any signal handler; those of one in shared memory, from any process that
+    maps it.
+
+    Examples
+    --------
+    >>> from pyfutex.sync import Semaphore
+    >>> places = Semaphore(2)
+    >>> with places:
+    ...     places.acquire(blocking=False), places.acquire(blocking=False)
+    (True, False)
+    """
+
+    SIZE = sizeof(SharedWord)
+
+    def __cinit__(self):
+        waitword_init(&self.w, &self.word, PRIVATE_FLAG)
+
+    def __init__(self, value=1):
+        begin_with(self, checked(value))
+
+    @classmethod
+    def create(cls, buffer, offset=0, /, *, value=1):
+        """Make a semaphore in memory that other processes may map, too.
+
+        Parameters
+        ----------
+        buffer : buffer
+            Writable and contiguous: `SharedMemory.buf`, an mmap, a RawArray, a NumPy array over one of these, or a `Memory`.
+            It stays exported as long as the semaphore object lives.
+        offset : int, optional
+            Of its first byte: `SIZE` bytes that are zero, at a multiple of 8 in memory.
+        value : int, optional
+            Permits to begin with.
+
+        Raises
+        ------
+        FileExistsError
+            There is one already.
+        ValueError
+            No room, not aligned, or neither zero nor a semaphore of this class.
+        """
+        return bind(cls, buffer, offset, checked(value), CREATE)
+
+    @classmethod
+    def attach(cls, buffer, offset=0, /):
+        """Find the semaphore that somebody created.
+
+        Parameters are those of `create`. ValueError: there is none.
+        """
+        return bind(cls, buffer, offset, 0, ATTACH)
+
+    def acquire(self, blocking=True, timeout=None):
+        """Take a permit.
+
+        Parameters
+        ----------
+        blocking : bool, optional
+            False: return False at once if there is none.
+        timeout : float, optional
+            Seconds to wait at most; None: as long as it takes.
+
+        Returns
+        -------
+        bool
+            Whether a permit was taken.
+        """
+        cdef Deadline until
+        if not blocking and timeout is not None:
+            raise ValueError("can't specify timeout for non-blocking acquire")
+        if likely(try_take(self)):
+            return True
+        if not blocking:
+            return False
+        wait_deadline(timeout, &until)
+        return take(self, until)
+
+    def release(self, n=1):
+        """Give back `n` permits, and wake as many threads that wait for one.
+
+        Raises
+        ------
+        ValueError
+            `n` is less than one; or, of a BoundedSemaphore, there would be more permits than in the beginning.
+        """
+        give(self, n)
+
+    def __enter__(self):
+        cdef Deadline until
+        if unlikely(not try_take(self)):
+            wait_deadline(None, &until)
+            take(self, until)
+        return True
+
+    def __exit__(self, exc_type, exc, traceback, /):
+        give(self, 1)
+
+    def __reduce__(self):
+        waitword_refuse_pickle(self)
+
+    def __repr__(self):
+        return waitword_repr(self, self.shared, f"value={permits(self, load_relaxed_u32(self.w.word))}")
+
+
+cdef class BoundedSemaphore(Semaphore):
+    """A semaphore that never has more permits than it began with: `threading.BoundedSemaphore`.
+
+    Its parameters and methods are those of `Semaphore`; a release too many is a ValueError.
+    """
+
+    def __repr__(self):
+        return waitword_repr(self, self.shared, f"value={permits(self, load_relaxed_u32(self.w.word))}/{self.most}")

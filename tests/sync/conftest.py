@@ -1,0 +1,119 @@
+"""Primitives in an object and in shared memory, threads and processes that sleep on them."""
+
+import mmap
+import os
+import signal
+import struct
+
+import pytest
+from sync.children import forked
+from sync.sleeping import inside, sleeps_on, sleeps_on_shared, within
+
+WORD_AT = 16
+
+
+@pytest.fixture
+def page():
+    """A page of zeroes that forked children share."""
+    return mmap.mmap(-1, mmap.PAGESIZE)
+
+
+@pytest.fixture
+def word(page):
+    """The word of a primitive that lies at the beginning of the page."""
+    return lambda: struct.unpack_from("I", page, WORD_AT)[0]
+
+
+@pytest.fixture(params=["private", "shared"])
+def make(request, page):
+    """Make a primitive, in an object and in shared memory: ``make(sync.Semaphore, value=2)``."""
+
+    def make_one(kind, **parameters):
+        if request.param == "private":
+            return kind(**parameters)
+        return kind.create(page, **parameters)
+
+    return make_one
+
+
+@pytest.fixture
+def asleep(page, wait_until):
+    """Wait until threads sleep on a primitive: ``asleep(primitive, running, ...)``."""
+
+    def wait(primitive, *running):
+        areas = inside(primitive), within(page)
+        wait_until(lambda: all(sleeps_on(each.tid, *areas) for each in running))
+
+    return wait
+
+
+class Child:
+    """A forked child: ``pid``, and how it ended."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.status = None
+
+    def is_asleep(self):
+        """Whether it sleeps on shared memory."""
+        return sleeps_on_shared(self.pid)
+
+    def has_ended(self):
+        """Whether it has ended; then `status` is its exit status, or a negative signal number."""
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+        return self.status is not None
+
+    def send(self, number):
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+
+@pytest.fixture
+def fork():
+    """Run a function in a forked child: ``fork(body)`` gives its `Child`, whose status is 0 if the body answered True."""
+    started = []
+
+    def start(body):
+        started.append(Child(forked(body)))
+        return started[-1]
+
+    yield start
+    for child in started:
+        if not child.has_ended():
+            child.send(signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+
+
+@pytest.fixture
+def all_succeed(fork, wait_until):
+    """Run functions in a forked child each, all at once; all have to answer True."""
+
+    def run(*bodies):
+        started = [fork(body) for body in bodies]
+        wait_until(lambda: all(child.has_ended() for child in started))
+        assert [child.status for child in started] == [0] * len(bodies)
+
+    return run
+
+
+@pytest.fixture
+def handle():
+    """Install a handler of SIGUSR1 for the time of the test: ``handle(function)``."""
+    saved = signal.getsignal(signal.SIGUSR1)
+    yield lambda function: signal.signal(signal.SIGUSR1, lambda number, frame: function())
+    signal.signal(signal.SIGUSR1, saved)
+
+
+@pytest.fixture
+def interrupt(page, wait_until):
+    """Send a signal to a thread as soon as it sleeps on a primitive: ``interrupt(primitive, thread, number)``."""
+
+    def send(primitive, thread, number=signal.SIGUSR1):
+        areas = inside(primitive), within(page)
+        wait_until(lambda: sleeps_on(thread.native_id, *areas))
+        signal.pthread_kill(thread.ident, number)
+
+    return send

@@ -1,0 +1,58 @@
+"""How a test sees that a thread, of whatever process, sleeps on a word: nothing here goes through pyfutex."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+from differential.kernel import PRIVATE, SYS_FUTEX
+
+
+def inside(primitive):
+    """The addresses of an object, where a primitive lies that is not in shared memory."""
+    return range(id(primitive), id(primitive) + sys.getsizeof(primitive))
+
+
+def within(buffer):
+    """The addresses of a buffer."""
+    start = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    return range(start, start + len(memoryview(buffer).cast("B")))
+
+
+def sleeps_on(tid, *areas):
+    """Whether a thread of this process sleeps in a futex call on a word in one of these areas."""
+    return _sleeps("self", tid, lambda address, operation: any(address in area for area in areas))
+
+
+def sleeps_on_shared(pid):
+    """Whether the main thread of another process sleeps in a futex call on shared memory."""
+    return _sleeps(pid, pid, lambda address, operation: not operation & PRIVATE)
+
+
+def slept_on(tid):
+    """The address that a thread of this process sleeps on in a futex call."""
+    return int(_read(f"/proc/self/task/{tid}/syscall").split()[1], 16)
+
+
+def _sleeps(pid, tid, is_wanted):
+    def is_inside():
+        fields = _read(f"/proc/{pid}/task/{tid}/syscall").split()
+        return (
+            len(fields) > 2
+            and fields[0] == str(SYS_FUTEX)
+            and is_wanted(int(fields[1], 16), int(fields[2], 16))
+        )
+
+    def state():
+        return _read(f"/proc/{pid}/task/{tid}/stat").rpartition(")")[2].strip()[:1]
+
+    # It may sleep for something else before it is queued: see differential.kernel.asleep.
+    return is_inside() and state() == "S" and is_inside()
+
+
+def _read(path):
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
