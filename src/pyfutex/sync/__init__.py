@@ -7,6 +7,7 @@ from pyfutex.sync.condition import Condition
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
 from pyfutex.sync.lock import Lock
 from pyfutex.sync.rlock import RLock
+from pyfutex.sync.rwlock import RWLock
 
 __all__ = [
     "Barrier",
@@ -16,4 +17,5 @@ __all__ = [
     "NotRecoverable",
     "OwnerDied",
     "RLock",
+    "RWLock",
 ]
