@@ -1,21 +1,20 @@
 """Primitives in an object and in shared memory, threads and processes that sleep on them."""
 
 import mmap
-import os
 import signal
 import struct
 
 import pytest
 from sync.children import forked
-from sync.sleeping import inside, sleeps_on, sleeps_on_shared, within
+from sync.sleeping import inside, sleeps_on, within
 
 WORD_AT = 16
 
 
 @pytest.fixture
 def page():
-    """A page of zeroes that forked children share."""
-    return mmap.mmap(-1, mmap.PAGESIZE)
+    """Two pages of zeroes that forked children share."""
+    return mmap.mmap(-1, 2 * mmap.PAGESIZE)
 
 
 @pytest.fixture
@@ -47,44 +46,19 @@ def asleep(page, wait_until):
     return wait
 
 
-class Child:
-    """A forked child: ``pid``, and how it ended."""
-
-    def __init__(self, pid):
-        self.pid = pid
-        self.status = None
-
-    def is_asleep(self):
-        """Whether it sleeps on shared memory."""
-        return sleeps_on_shared(self.pid)
-
-    def has_ended(self):
-        """Whether it has ended; then `status` is its exit status, or a negative signal number."""
-        if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.status = os.waitstatus_to_exitcode(status)
-        return self.status is not None
-
-    def send(self, number):
-        """Send it a signal."""
-        os.kill(self.pid, number)
-
-
 @pytest.fixture
 def fork():
     """Run a function in a forked child: ``fork(body)`` gives its `Child`, whose status is 0 if the body answered True."""
     started = []
 
     def start(body):
-        started.append(Child(forked(body)))
+        started.append(forked(body))
         return started[-1]
 
     yield start
     for child in started:
         if not child.has_ended():
-            child.send(signal.SIGKILL)
-            os.waitpid(child.pid, 0)
+            child.kill()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from differential.kernel import PRIVATE, SYS_FUTEX
 
+SYS_FUTEX_WAITV = 449
+
 
 def inside(primitive):
     """The addresses of an object, where a primitive lies that is not in shared memory."""
@@ -26,8 +28,13 @@ def sleeps_on(tid, *areas):
 
 
 def sleeps_on_shared(pid):
-    """Whether the main thread of another process sleeps in a futex call on shared memory."""
-    return _sleeps(pid, pid, lambda address, operation: not operation & PRIVATE)
+    """Whether the main thread of another process sleeps in a futex call on shared memory, or on several words."""
+    return _sleeps(pid, pid, lambda address, operation: not operation & PRIVATE, among_several=True)
+
+
+def sleeps(pid, tid):
+    """Whether a thread sleeps in a futex call, on whatever words."""
+    return _sleeps(pid, tid, lambda address, operation: True, among_several=True)
 
 
 def slept_on(tid):
@@ -35,20 +42,24 @@ def slept_on(tid):
     return int(_read(f"/proc/self/task/{tid}/syscall").split()[1], 16)
 
 
-def _sleeps(pid, tid, is_wanted):
+def state(pid, tid):
+    """The letter that the kernel gives a thread: S, sleeping; T, stopped."""
+    return _read(f"/proc/{pid}/task/{tid}/stat").rpartition(")")[2].strip()[:1]
+
+
+def _sleeps(pid, tid, is_wanted, *, among_several=False):
     def is_inside():
         fields = _read(f"/proc/{pid}/task/{tid}/syscall").split()
+        if among_several and fields[:1] == [str(SYS_FUTEX_WAITV)]:
+            return True
         return (
             len(fields) > 2
             and fields[0] == str(SYS_FUTEX)
             and is_wanted(int(fields[1], 16), int(fields[2], 16))
         )
 
-    def state():
-        return _read(f"/proc/{pid}/task/{tid}/stat").rpartition(")")[2].strip()[:1]
-
     # It may sleep for something else before it is queued: see differential.kernel.asleep.
-    return is_inside() and state() == "S" and is_inside()
+    return is_inside() and state(pid, tid) == "S" and is_inside()
 
 
 def _read(path):

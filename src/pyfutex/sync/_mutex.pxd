@@ -48,6 +48,9 @@ cdef int mutex_acquire(Mutex *m, Deadline until, bint has_slept) except 1
 cdef int mutex_acquire_again(Mutex *m) except 1
 # Before each sleep, on whatever word. Requires: attached.
 cdef void note_sleep() noexcept
+# The same for those who make good what a dead owner left: 0; -EOWNERDEAD, with which it is held; or another negative errno
+# of mutex_try, or -ETIMEDOUT. Raises what a signal handler raised, where they are let run: not held.
+cdef int mutex_wait(Mutex *m, Deadline until, bint handles_signals) except 1
 # Raise what a negative errno of a mutex means.
 cdef int mutex_raise(int error) except 1
 

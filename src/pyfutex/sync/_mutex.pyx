@@ -146,3 +146,9 @@ cdef int mutex_acquire_again(Mutex *m) except 1:
     if result:
         mutex_raise(result)
     return 0
+
+
+cdef int mutex_wait(Mutex *m, Deadline until, bint handles_signals) except 1:
+    if m.robust == NULL:
+        return plain_acquire(m, until, False, handles_signals)
+    return robust_acquire(m.robust, until, False, handles_signals)

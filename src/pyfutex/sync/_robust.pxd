@@ -40,6 +40,7 @@ cdef extern from "pyfutex_shared.h" nogil:
 cdef extern from "pyfutex_lock.h" nogil:
     const uint32_t TID_MASK "FUTEX_TID_MASK"
     const uint32_t WAITERS "FUTEX_WAITERS"
+    const uint32_t OWNER_DIED "FUTEX_OWNER_DIED"
     const uint32_t CONSISTENT "PYFUTEX_CONSISTENT"
     const uint32_t NOT_RECOVERABLE "PYFUTEX_NOT_RECOVERABLE"
 

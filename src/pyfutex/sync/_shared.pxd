@@ -4,11 +4,13 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex.memory cimport Memory
 from pyfutex.sync._robust cimport SharedHead, SharedKind
+from pyfutex.sync._slots cimport Slots
 
 
 cdef class Shared:
     cdef Memory memory      # its export keeps the mapping
     cdef SharedHead *head
+    cdef Slots slots        # which threads may hold, too
     cdef readonly object offset     # int: of the first byte, in the buffer
 
 
@@ -24,3 +26,6 @@ cdef enum:
 # not zero and nothing of ours; FileExistsError; OSError(EXDEV): a robust one of another PID namespace.
 cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind kind, uint32_t flags, uint32_t number,
                         Opening how, uint32_t *found_flags, uint32_t *found_number)
+
+# Give it `n` slots behind its words. ValueError: no room.
+cdef int shared_add_slots(Shared shared, SharedKind kind, uint32_t n) except -1

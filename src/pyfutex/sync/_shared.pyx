@@ -25,6 +25,7 @@ from pyfutex.sync._robust cimport (
     stamp_number,
     this_space,
 )
+from pyfutex.sync._slots cimport Slots, bytes_with_slots, slots_init
 
 import errno
 import operator
@@ -94,16 +95,39 @@ cdef class Shared:
     """Where a primitive lies, and what keeps it mapped."""
 
     def __del__(self):
-        cdef RobustLock *lock = <RobustLock *> self.head
-        cdef uint32_t owner
-        if lock == NULL or stamp_flags(lock.shared.stamp) & NOT_ROBUST or lock.shared.space == 0:
+        if self.head == NULL or stamp_flags(self.head.stamp) & NOT_ROBUST or self.head.space == 0:
             return
-        # Held by a thread of this process: were the memory unmapped, the kernel could not read the thread's list when it
-        # ends, and every lock taken before this one would stay locked.
-        owner = load_relaxed_u32(&lock.word) & TID_MASK
-        if owner and is_thread_here(owner):
+        # Were the memory unmapped, the kernel could not read the thread's list when it ends, and every lock taken before
+        # this one would stay locked.
+        if is_held_here(<RobustLock *> self.head) or slots_are_held_here(&self.slots):
             Py_INCREF(self.memory)
             warnings.warn("a shared lock is dropped while it is held: its memory stays mapped", ResourceWarning, 2)
+
+
+cdef bint is_held_here(const RobustLock *lock) noexcept:
+    """Whether a thread of this process holds it."""
+    cdef uint32_t owner = load_relaxed_u32(&lock.word) & TID_MASK
+    return owner != 0 and is_thread_here(owner)
+
+
+cdef bint slots_are_held_here(const Slots *slots) noexcept:
+    cdef uint32_t i
+    for i in range(slots.n):
+        if is_held_here(&slots.first[i]):
+            return True
+    return False
+
+
+cdef int check_room(Memory memory, object offset, size_t size, SharedKind kind) except -1:
+    if not (size <= memory.c.nbytes and 0 <= offset <= memory.c.nbytes - size):
+        raise ValueError(f"a {NAMES[kind]} is {size} bytes, more than a buffer of {memory.c.nbytes} has from {offset} on")
+    return 0
+
+
+cdef int shared_add_slots(Shared shared, SharedKind kind, uint32_t n) except -1:
+    check_room(shared.memory, shared.offset, bytes_with_slots(n), kind)
+    slots_init(&shared.slots, shared.head, n)
+    return 0
 
 
 cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind kind, uint32_t flags, uint32_t number,
@@ -115,8 +139,7 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
     cdef uint64_t at
     cdef int answer
     offset = operator.index(offset)
-    if not (size <= memory.c.nbytes and 0 <= offset <= memory.c.nbytes - size):
-        raise ValueError(f"a {NAMES[kind]} is {size} bytes, more than a buffer of {memory.c.nbytes} has from {offset} on")
+    check_room(memory, offset, size, kind)
     at = <uint64_t> memory.c.host + <uint64_t> offset
     if at % ALIGNMENT:
         raise ValueError(f"a {NAMES[kind]} begins at a multiple of {ALIGNMENT} in memory")
