@@ -2,7 +2,7 @@
 
 A contender is an object of some library that can do the things of a `Kind`: be a lock, a semaphore, an event, a condition or
 a cell of memory, or wake nobody. Its name is that of its class, as its users write it. `futexlock`, `futexsemaphore`,
-`futexevent` and `futexcondition` are what a user writes over pyfutex's words in a few lines, in `pyfutex_floor.overfutex` and
+`futexevent` and `futexcondition` are what a user writes over pyfutex's words in a few lines: `pyfutex_floor.overfutex`,
 `futexlocks.py`. `shared` in a name means: in memory that processes share.
 
     REGISTRY[Kind.LOCK]["threading.Lock"].make()

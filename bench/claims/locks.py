@@ -36,7 +36,14 @@ def lock(name: str) -> object:
 
 def alone(plan: Plan) -> Iterator[Row]:
     """Acquired and released, nobody else there; and the same by `with`."""
-    names = ("sync.Lock", "sync.Lock-shared", "sync.RLock", "threading.Lock", "threading.RLock", "multiprocessing.Lock")
+    names = (
+        "sync.Lock",
+        "sync.Lock-shared",
+        "sync.RLock",
+        "threading.Lock",
+        "threading.RLock",
+        "multiprocessing.Lock",
+    )
     loops: dict[str, Contender] = {}
     for name in names:
         it = lock(name)
@@ -70,7 +77,9 @@ def contention(plan: Plan) -> Iterator[Row]:
         for n, bound in counts:
             found = interleave(among(whom, n), plan.rounds(contended.ROUNDS), plan.size(contended.CALLS))
             note = f"{found[ours].minimum:.0f} ns against {found[theirs].minimum:.0f} ns"
-            yield ratio_row(GROUP, f"{n} {whom}: {ours} / {theirs}", found[ours], found[theirs], bound, note=note)
+            yield ratio_row(
+                GROUP, f"{n} {whom}: {ours} / {theirs}", found[ours], found[theirs], bound, note=note
+            )
 
 
 def hand_over(plan: Plan) -> Iterator[Row]:
@@ -84,7 +93,12 @@ def hand_over(plan: Plan) -> Iterator[Row]:
         found = interleave(games, plan.rounds(pingpong.ROUNDS), plan.size(pingpong.TRIPS))
         note = f"{found[ours].minimum / 1000:.1f} us against {found[theirs].minimum / 1000:.1f} us"
         yield ratio_row(
-            GROUP, f"round trip of two {whom}, packed: {ours} / {theirs}", found[ours], found[theirs], bound, note=note
+            GROUP,
+            f"round trip of two {whom}, packed: {ours} / {theirs}",
+            found[ours],
+            found[theirs],
+            bound,
+            note=note,
         )
 
 
@@ -96,7 +110,7 @@ def voluntary_switches() -> int:
 def switches_of_a_broadcast(make: Callable[[], object]) -> int:
     """Processes that wait for a condition and are all told to go on: how often they sleep, all together."""
     condition, counts = make(), memoryview(page(shared=True)).cast("q")
-    ready, told, total = 0, 1, 2    # places in counts; all are changed under the lock
+    ready, told, total = 0, 1, 2  # places in counts; all are changed under the lock
 
     def listen() -> None:
         with condition:

@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 import warnings
+
 from sync.sleeping import sleeps_on_shared, state
 
 from pyfutex import sync

@@ -19,6 +19,15 @@ INSTALLED = Path(pyfutex.__file__).parent
 
 # From the top down. A module imports from rows below its own alone.
 LAYERS = (
+    "pyfutex.sync.barrier pyfutex.sync.condition pyfutex.sync.rwlock",
+    "pyfutex.sync.lock pyfutex.sync.rlock pyfutex.sync.once",
+    "pyfutex.sync.event pyfutex.sync.latch pyfutex.sync.semaphore",
+    "pyfutex.sync._waitword",
+    "pyfutex.sync._shared",
+    "pyfutex.sync._slots",
+    "pyfutex.sync._mutex",
+    "pyfutex.sync._thread pyfutex.sync._timeouts",
+    "pyfutex.sync._robust",
     "pyfutex._capi",
     "pyfutex.cyfutex",
     "pyfutex.linux.calls pyfutex.linux.futex2",
@@ -41,7 +50,7 @@ LAYERS = (
     "pyfutex.memory pyfutex._words",
     "pyfutex.target",
     "pyfutex.key pyfutex._pimutex",
-    "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks",
+    "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks pyfutex._wakerule",
     "pyfutex._errors pyfutex._immortal pyfutex.results",
     "pyfutex._core.nativecalls pyfutex._core.nativepi pyfutex._core.nativelife",
     "pyfutex._core.nativewaiter pyfutex._core.place",
@@ -83,8 +92,11 @@ SLEEPERS = {
     "kernel_waitv",
     "park",
     "pi_enter",
+    "plain_sleep",
     "region_map_lock",
     "region_map_publish",
+    "robust_sleep",
+    "sleep_robustly",
 }
 
 

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ClassVar, NoReturn, TypeVar, Self, final
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, final
 
 from typing_extensions import Buffer
 
@@ -26,9 +26,13 @@ class Condition:
     def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T: ...
     def notify(self, n: int = 1) -> None: ...
     def notify_all(self) -> None: ...
-    def notifyAll(self) -> None: ...  # noqa: N802  # threading's older name
+    def notifyAll(self) -> None: ...  # threading's older name
     def __enter__(self) -> bool: ...
     def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None, /
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
     ) -> None: ...
     def __reduce__(self) -> NoReturn: ...

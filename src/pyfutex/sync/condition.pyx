@@ -12,13 +12,12 @@ from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32
-from pyfutex._core.clock cimport Deadline, deadline_never
+from pyfutex._core.clock cimport Deadline
 from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_wait, kernel_wake
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport (
     HELD,
     HELD_PARKED,
-    Mutex,
     mutex_acquire_again,
     mutex_is_held,
     mutex_is_owned,
@@ -26,8 +25,8 @@ from pyfutex.sync._mutex cimport (
     mutex_release,
     note_sleep,
 )
-from pyfutex.sync._robust cimport KIND_CONDITION, SharedHead, Thread, WAITERS, robust_begin, robust_end
-from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, Shared, shared_bind
+from pyfutex.sync._robust cimport KIND_CONDITION, Thread, WAITERS, robust_begin, robust_end
+from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, shared_bind
 from pyfutex.sync._thread cimport robust_thread
 from pyfutex.sync._timeouts cimport wait_deadline
 from pyfutex.sync.lock cimport Lock

@@ -3,7 +3,7 @@
 cimport cython
 
 from libc.errno cimport EBUSY
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport likely, load_relaxed_u64, store_relaxed_u32, store_relaxed_u64
 from pyfutex._core.clock cimport Deadline, deadline_never
@@ -23,7 +23,6 @@ from pyfutex.sync._mutex cimport (
 )
 from pyfutex.sync._robust cimport KIND_RLOCK, RobustLock
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, Shared, ZERO_IS_ONE, shared_bind
-from pyfutex.sync._thread cimport thread_self
 from pyfutex.sync._timeouts cimport acquire_deadline, is_forever
 
 from pyfutex.sync.errors import OwnerDied
