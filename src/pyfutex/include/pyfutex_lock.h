@@ -268,6 +268,8 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
     if (deadline != NULL &&
         (deadline->tv_sec < soon.tv_sec || (deadline->tv_sec == soon.tv_sec && deadline->tv_nsec < soon.tv_nsec)))
         until = deadline;
+    if (until->tv_sec < 0) /* The kernel refuses those. */
+        return pyfutex_lock_look_after(l) ? 0 : -ETIMEDOUT;
     if (syscall(SYS_futex, &l->word, FUTEX_WAIT_BITSET | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0),
                 seen | FUTEX_WAITERS, until, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
         errno == EAGAIN)
