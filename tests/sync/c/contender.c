@@ -118,6 +118,7 @@ static void wait_in_vain(void)
 /* The child's list is its own from the start, whatever the C library left in it. */
 static void take_in_a_child(void)
 {
+    const struct robust_list *list = &pyfutex_this_thread()->head->list;
     int status;
     pid_t child;
     CHECK(pyfutex_acquire(locks), 0);
@@ -133,11 +134,12 @@ static void take_in_a_child(void)
     }
     waitpid(child, &status, 0);
     check(WTERMSIG(status), SIGKILL, "the child's end");
+    CHECK(pyfutex_release(locks + 1), 0);
     CHECK(pyfutex_acquire(locks + 3), -EOWNERDEAD);
     CHECK(pyfutex_consistent(locks + 3), 0);
     CHECK(pyfutex_release(locks), 0);
     CHECK(pyfutex_release(locks + 3), 0);
-    CHECK(pyfutex_release(locks + 1), 0);
+    CHECK(list->next == list, 1);
     CHECK(pyfutex_acquire(locks), 0);
     CHECK(pyfutex_acquire(locks), -EDEADLK);
     CHECK(pyfutex_release(locks), 0);
