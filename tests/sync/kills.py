@@ -23,6 +23,7 @@ import random
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from pyfutex.sync import Lock, OwnerDied
@@ -118,6 +119,14 @@ class Worker:
         self.lock.consistent()
 
 
+def switches_asleep(pid: int) -> int | None:
+    """How often a process has gone to sleep, if it sleeps in futex(2) now: the same number again, and it slept all the while."""
+    if not sleeps(pid):
+        return None
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
 class Killer:
     """The process that starts the workers and kills them."""
 
@@ -131,7 +140,7 @@ class Killer:
         self.lock = Lock.create(memory)
         self.pids = [0] * n_workers
         self.progress = [(0, 0.0)] * n_workers
-        self.n_started = self.kills = self.owners = self.sleepers = self.stuck = 0
+        self.n_started = self.kills = self.owners = self.sleepers = self.stuck = self.forgotten = 0
 
     def start(self, slot: int) -> None:
         self.n_started += 1
@@ -172,6 +181,15 @@ class Killer:
         self.kills += 1
         self.owners += pid == owner
         self.start(slot)
+
+    def count_forgotten(self) -> None:
+        """Count who sleeps on a word that does not say so: whoever lets the lock go would not wake him."""
+        before = [switches_asleep(pid) for pid in self.pids]
+        if self.words[WORD] & WAITERS:
+            return
+        for pid, seen in zip(self.pids, before, strict=True):
+            if seen is not None and switches_asleep(pid) == seen:
+                self.forgotten += 1
 
     def watch(self) -> None:
         """Count and replace who got no turn for too long."""
@@ -214,6 +232,7 @@ class Killer:
         while self.kills < self.n_kills:
             time.sleep(self.rng.random() * MOST_PAUSE_S)
             self.kill_one()
+            self.count_forgotten()
             self.watch()
         self.survivors_go_on()
         self.end()
@@ -228,6 +247,7 @@ class Killer:
             waited=self.total(WAITED),
             recoveries=tuple(sorted(ns / 1000 for ns in cells[RECOVERIES : RECOVERIES + cells[N_RECOVERED]])),
             losses={
+                "forgotten": self.forgotten,
                 "lost": self.total(LOST),
                 "stuck": self.stuck,
                 "torn": self.total(TORN),
