@@ -8,7 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from errno import EEXIST, EXDEV
+from errno import EEXIST, ENOSYS, EXDEV
 
 import pytest
 
@@ -18,6 +18,8 @@ from sync.programs import PRELUDE, Program, ended, forked
 
 VERSION, KIND = 2, 3
 SPACE = slice(8, 16)
+CLONE_NEWPID = 0x2000_0000
+NOT_PERMITTED = 77
 
 
 @pytest.fixture
@@ -103,6 +105,8 @@ def test_of_many_creators_exactly_one_wins(memory):
         (b"pf\x02\x10\0\0\0\0", "version 2"),
         (b"pf\x01\x40\0\0\0\0", "a Semaphore"),
         (b"pf\x01\xf0\0\0\0\0", "unknown kind"),
+        (b"pf\x01\x12\0\0\0\0", "a Lock of an unknown sort"),
+        (b"pf\x01\x18\0\0\0\0", "a Lock of an unknown sort"),
     ],
 )
 @pytest.mark.parametrize("find", [Lock.attach, Lock.create])
@@ -147,15 +151,15 @@ def test_a_lock_of_another_pid_namespace_is_refused(memory):
         pass
 
 
-def in_a_pid_namespace_of_its_own():
-    """The command that runs another in one; skip where that is not permitted."""
+def apart(*options):
+    """The beginning of a command that runs another in namespaces of its own; skip where that is not permitted."""
     if shutil.which("unshare") is None:
         pytest.skip("no unshare")
     for user in [], ["--user", "--map-root-user"]:
-        command = ["unshare", *user, "--pid", "--fork", "--mount-proc"]
+        command = ["unshare", *user, *options]
         if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
             return command
-    pytest.skip("no PID namespace may be made here")
+    pytest.skip("no namespaces may be made here")
 
 
 def test_a_process_of_another_pid_namespace_is_refused(tmp_path):
@@ -172,7 +176,7 @@ def test_a_process_of_another_pid_namespace_is_refused(tmp_path):
         "with Lock.attach(memory, 128):\n    pass\n"
         "try:\n    Lock.attach(memory)\nexcept OSError as error:\n    sys.exit(error.errno)\n"
     )
-    command = [*in_a_pid_namespace_of_its_own(), sys.executable, "-c", body, os.fspath(path)]
+    command = [*apart("--pid", "--fork", "--mount-proc"), sys.executable, "-c", body, os.fspath(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == EXDEV, done.stderr
     # Without an owner there is no thread id to mistake.
@@ -180,6 +184,40 @@ def test_a_process_of_another_pid_namespace_is_refused(tmp_path):
     with pytest.raises(OSError) as caught:
         Lock.attach(memory, 128)
     assert caught.value.errno == EXDEV
+
+
+def test_without_proc_a_process_has_no_robust_locks():
+    body = (
+        "import sys\nfrom pyfutex.sync import Lock\n"
+        "Lock.create(bytearray(64), robust=False).acquire()\n"
+        "try:\n    Lock.create(bytearray(64))\nexcept OSError as error:\n    sys.exit(error.errno)\n"
+    )
+    hide_proc = 'mount -t tmpfs none /proc && exec "$@"'
+    command = [*apart("--mount"), "sh", "-c", hide_proc, "sh", sys.executable, "-c", body]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == ENOSYS, done.stderr
+
+
+def test_a_child_in_another_pid_namespace_takes_none_of_its_parents_locks(memory):
+    lock = Lock.create(memory)
+
+    def grandchild():
+        for attempt in lock.acquire, lambda: lock.acquire(False), lambda: Lock.attach(memory):
+            with pytest.raises(OSError) as caught:
+                attempt()
+            assert caught.value.errno == ENOSYS
+
+    def child():
+        if ctypes.CDLL(None).unshare(CLONE_NEWPID) != 0:
+            os._exit(NOT_PERMITTED)
+        with forked(grandchild) as pid:
+            os._exit(ended(pid))
+
+    with forked(child) as pid:
+        status = ended(pid)
+    if status == NOT_PERMITTED:
+        pytest.skip("no PID namespace may be made here")
+    assert status == 0
 
 
 def test_locks_lie_in_whatever_processes_share(tmp_path):

@@ -20,8 +20,8 @@
  * All who map the memory trust each other: links are looked at before they are written through, which finds damage, not
  * malice.
  *
- * Not from a signal handler, not in the child of vfork, and not in one that was made past the C library's fork(): there the
- * thread does not know that it is another. Programs call the functions at the end; the others are what those are made of.
+ * Not from a signal handler, not in the child of vfork, and not in one that was made past the C library's fork(), where the
+ * thread does not know that it is another. Not in a child in a PID namespace of its own, before it opens them. Programs call the functions at the end; the others are what those are made of.
  */
 #ifndef PYFUTEX_LOCK_H
 #define PYFUTEX_LOCK_H
@@ -369,8 +369,8 @@ static inline pyfutex_thread *pyfutex_this_thread(void)
     return pyfutex_thread_enter(t) == 0 ? t : NULL;
 }
 
-/* Find the lock at `l`, or make it of zero bytes. -EINVAL: not at a multiple of 8; -EBADMSG: something else is there; -EXDEV: it
- * is of another PID namespace or boot; -ENOSYS: there are no robust futexes here. Once, before anything else. */
+/* Find the lock at `l`, or make it of zero bytes. -EINVAL: not at a multiple of 8; -EBADMSG: something else is there, or a lock
+ * without an owner; -EXDEV: it is of another PID namespace or boot; -ENOSYS: there are no robust futexes here. Once, before anything else. */
 static inline int pyfutex_open(pyfutex_lock *l)
 {
     uint64_t found;

@@ -154,8 +154,11 @@ static void mix(void)
     pthread_mutexattr_init(&robust);
     pthread_mutexattr_setpshared(&robust, PTHREAD_PROCESS_SHARED);
     pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
-    for (i = 0; i < 3; ++i)
+    for (i = 0; i < 3; ++i) {
+        /* Of priority inheritance, which marks the link to it, where there is that. */
+        pthread_mutexattr_setprotocol(&robust, i == 1 ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE);
         pthread_mutex_init(mutexes + i, &robust);
+    }
     for (i = 0; i < 3; ++i) {
         CHECK(pthread_mutex_lock(mutexes + i), 0);
         CHECK(pyfutex_acquire(locks + i), 0);
