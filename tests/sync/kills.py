@@ -1,8 +1,9 @@
 """The kill campaign: `python -m sync.kills 10000` with this directory's parent on the path (make kills).
 
-Processes take turns under one shared lock and keep two numbers equal, while one of them after another is killed: who holds the
-lock, or anybody, asleep or not. Each is replaced. What must not happen, and ends with status 1:
+Processes take turns under one shared lock and keep two numbers equal, while one of them after another is killed: who holds
+the lock, or anybody, asleep or not. Each is replaced. What must not happen, and ends with status 1:
 
+    forgotten   somebody sleeps on a word that does not say so, and nobody would wake him
     lost        somebody waits for long, and the lock is free or would not wake him, or its owner has long been dead
     stuck       a process gets no turn though it lives
     torn        the numbers differ, and nobody said that an owner died
@@ -26,12 +27,15 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pyfutex.sync import Lock, OwnerDied
+from differential.kernel import usable
 from sync.programs import sleeps
+
+from pyfutex.sync import Lock, OwnerDied
 
 TID_MASK: Final = 0x3FFF_FFFF
 WAITERS: Final = 0x8000_0000
-PATIENCE_S: Final = 0.5  # before a waiter looks whether it was forgotten; below the second after which a lock looks by itself
+# Before a waiter looks whether it was forgotten: less than the second after which a lock looks by itself.
+PATIENCE_S: Final = 0.5
 LATE_S: Final = 0.1  # after a death that the killer has seen
 STUCK_S: Final = 20.0
 MOST_PAUSE_S: Final = 0.002  # between two kills
@@ -120,7 +124,7 @@ class Worker:
 
 
 def switches_asleep(pid: int) -> int | None:
-    """How often a process has gone to sleep, if it sleeps in futex(2) now: the same number again, and it slept all the while."""
+    """How often a process went to sleep, if it sleeps in futex(2) now: the same number again, and it slept all the while."""
     if not sleeps(pid):
         return None
     status = Path(f"/proc/{pid}/status").read_text()
@@ -140,7 +144,7 @@ class Killer:
         self.lock = Lock.create(memory)
         self.pids = [0] * n_workers
         self.progress = [(0, 0.0)] * n_workers
-        self.n_started = self.kills = self.owners = self.sleepers = self.stuck = self.forgotten = 0
+        self.n_started = self.kills = self.sleepers = self.stuck = self.forgotten = 0
 
     def start(self, slot: int) -> None:
         self.n_started += 1
@@ -179,7 +183,6 @@ class Killer:
         if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
             raise RuntimeError(f"a worker ended by itself, with status {status}")
         self.kills += 1
-        self.owners += pid == owner
         self.start(slot)
 
     def count_forgotten(self) -> None:
@@ -261,7 +264,18 @@ class Killer:
 def table(results: list[Result]) -> str:
     """One line a campaign."""
     names = list(results[0].losses)
-    head = ["workers", "kills", "owners", "asleep", "turns", *names, "median us", "p99 us", "max us", "seconds"]
+    head = [
+        "workers",
+        "kills",
+        "owners",
+        "asleep",
+        "turns",
+        *names,
+        "median us",
+        "p99 us",
+        "max us",
+        "seconds",
+    ]
     rows = [head]
     for r in results:
         found = r.recoveries or (0.0,)
@@ -275,16 +289,22 @@ def table(results: list[Result]) -> str:
             ]
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the campaigns; 1 if anything was lost."""
-    parser = argparse.ArgumentParser(prog="kills", description="Processes that are killed with a shared lock.")
+    parser = argparse.ArgumentParser(
+        prog="kills", description="Processes that are killed with a shared lock."
+    )
     parser.add_argument("n", type=int, help="how many kills, for each number of workers")
     parser.add_argument("--workers", type=int, action="append", help="how many at once (default: 4, then 8)")
     parser.add_argument("--seed", default="pyfutex", help="of who is killed when (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if not usable():
+        parser.error("the kernel does not tell here where a thread sleeps")
     gc.freeze()
     results = []
     for n in options.workers or [4, 8]:
@@ -293,8 +313,8 @@ def main(arguments: list[str] | None = None) -> int:
         results.append(Killer(options.n, n, f"{options.seed}:{n}").run())
     with contextlib.suppress(BrokenPipeError):
         print(table(results))
-        waited = sum(r.waited for r in results)
-        print(f"{waited} waits of {PATIENCE_S} s for an owner that did not run; owners: killed as such, and found dead by the next")
+        print("owners: found dead by the next; asleep: killed in their sleep")
+        print(f"{sum(r.waited for r in results)} waits of {PATIENCE_S} s for an owner that did not run")
     return int(any(n for r in results for n in r.losses.values()))
 
 

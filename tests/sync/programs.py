@@ -13,8 +13,8 @@ from errno import EOWNERDEAD
 from pathlib import Path
 
 import pytest
-
 from differential.kernel import SYS_FUTEX, usable
+
 from pyfutex.sync import OwnerDied
 
 SECONDS = 30

@@ -8,18 +8,23 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from consumer.compilers import WARNINGS, Builder
+from sync.programs import SECONDS, Program, finds_a_dead_owner, sleeps
 
 import pyfutex
-from consumer.compilers import WARNINGS, Builder
 from pyfutex import Kernel, Memory, WaitResult
 from pyfutex.sync import Lock
-from sync.programs import SECONDS, Program, finds_a_dead_owner, sleeps
 
 SOURCE = Path(__file__).parent / "c" / "contender.c"
 ROUNDS = 100_000
 COUNT = slice(1024, 1032)
 # Where Debian's musl-gcc finds the kernel's headers, which other distributions have beside musl's.
-HEADERS_OF_THE_KERNEL = ("-idirafter", "/usr/include", "-idirafter", f"/usr/include/{os.uname().machine}-linux-gnu")
+HEADERS_OF_THE_KERNEL = (
+    "-idirafter",
+    "/usr/include",
+    "-idirafter",
+    f"/usr/include/{os.uname().machine}-linux-gnu",
+)
 WAITERS = 1 << 31
 
 

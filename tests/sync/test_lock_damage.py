@@ -1,4 +1,4 @@
-"""Locks whose memory was written over, cut off, or is too much for the kernel: an error, and nothing is written elsewhere."""
+"""Locks whose memory was written over, cut off, or too much for the kernel: an error, and nothing is written elsewhere."""
 
 import mmap
 import os
@@ -6,10 +6,10 @@ import signal
 from errno import EBADMSG, ENOLCK
 
 import pytest
+from sync.programs import Program, ended, finds_a_dead_owner, forked
 
 from pyfutex import Memory
 from pyfutex.sync import Lock
-from sync.programs import Program, ended, finds_a_dead_owner, forked
 
 LINKS = slice(36, 56)
 MOST_HELD = 1024
@@ -22,7 +22,13 @@ def memory():
 
 @pytest.mark.parametrize(
     "damage",
-    [bytes(20), b"\xff" * 20, b"a sentence of a user", bytes(4) + bytes(range(1, 17)), bytes(4) + b"\x01\0\0\0\0\0\0\0" * 2],
+    [
+        bytes(20),
+        b"\xff" * 20,
+        b"a sentence of a user",
+        bytes(4) + bytes(range(1, 17)),
+        bytes(4) + b"\x01\0\0\0\0\0\0\0" * 2,
+    ],
     ids=["zeros", "ones", "text", "numbers", "small numbers"],
 )
 @pytest.mark.parametrize("position", [0, 1, 2])

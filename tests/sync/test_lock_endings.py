@@ -1,6 +1,6 @@
 """Every way in which a Python process or thread ends that holds shared locks: the next to come gets OwnerDied, each time.
 
-Each program holds two locks, `first` taken before `lock`: a list of locks that the kernel cannot follow loses the older ones.
+Each program holds two locks, `first` taken before `lock`: a list that the kernel cannot follow loses the older ones.
 """
 
 import gc
@@ -12,9 +12,9 @@ from errno import ENOTRECOVERABLE
 from multiprocessing.shared_memory import SharedMemory
 
 import pytest
+from sync.programs import PRELUDE, SECONDS, Program, ended, finds_a_dead_owner, forked, sleeps
 
 from pyfutex.sync import Lock, NotRecoverable, OwnerDied
-from sync.programs import PRELUDE, SECONDS, Program, ended, finds_a_dead_owner, forked, sleeps
 
 HOLD = "first.acquire(); lock.acquire()\n"
 # What attaches from an interpreter older than 3.13 must not tell the resource tracker, which would unlink the segment.
@@ -33,24 +33,34 @@ ENDINGS = {
     "the end of the program": (HOLD, 0),
     "sys.exit": (HOLD + "sys.exit(3)", 3),
     "sys.exit in a thread": (
-        "def hold():\n    first.acquire(); lock.acquire(); sys.exit()\n"
-        "t = threading.Thread(target=hold); t.start(); t.join()",
+        (
+            "def hold():\n    first.acquire(); lock.acquire(); sys.exit()\n"
+            "t = threading.Thread(target=hold); t.start(); t.join()"
+        ),
         0,
     ),
     "an uncaught exception": (HOLD + "raise KeyError('lost')", 1),
     "a handle that is dropped": (HOLD + "del lock\nimport gc; gc.collect()", 0),
     "both handles dropped, and the memory": (HOLD + "del lock, first, memory\nfile.close()", 0),
     "kept in sys.modules": (HOLD + "sys.modules['kept'] = lock; sys.modules['kept before'] = first", 0),
-    "kept by a cycle": (HOLD + "cycle = [lock, first, memory]; cycle.append(cycle); del lock, first, memory", 0),
+    "kept by a cycle": (
+        HOLD + "cycle = [lock, first, memory]; cycle.append(cycle); del lock, first, memory",
+        0,
+    ),
     "os._exit": (HOLD + "os._exit(4)", 4),
-    "os.abort": ("import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n" + HOLD + "os.abort()", -6),
+    "os.abort": (
+        "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n" + HOLD + "os.abort()",
+        -6,
+    ),
     "SIGTERM": (HOLD + "os.kill(os.getpid(), signal.SIGTERM)", -15),
     "SIGKILL": (HOLD + "os.kill(os.getpid(), signal.SIGKILL)", -9),
     "KeyboardInterrupt": (HOLD + "signal.raise_signal(signal.SIGINT)", -2),
     "a daemon thread at the end of the program": (
-        "held = threading.Event()\n"
-        "def hold():\n    first.acquire(); lock.acquire(); held.set(); signal.pause()\n"
-        "threading.Thread(target=hold, daemon=True).start(); held.wait()",
+        (
+            "held = threading.Event()\n"
+            "def hold():\n    first.acquire(); lock.acquire(); held.set(); signal.pause()\n"
+            "threading.Thread(target=hold, daemon=True).start(); held.wait()"
+        ),
         0,
     ),
     "inside a with": ("with first:\n    with lock:\n        os._exit(0)", 0),
@@ -151,9 +161,10 @@ def test_a_handle_that_is_dropped_while_held_says_so_and_keeps_the_memory(memory
     other = Lock.create(memory)
     lock = Lock.attach(memory)
     lock.acquire()
+    handles = [lock]
+    del lock
     with pytest.warns(ResourceWarning, match="dropped while it is held"):
-        del lock
-        gc.collect()
+        handles.clear()
     other.release()
     del other
     with pytest.raises(BufferError):
@@ -196,7 +207,9 @@ def test_a_handle_in_a_second_mapping_releases_what_the_first_took(file):
     two.release()
 
 
-def test_a_lock_that_is_released_before_it_is_consistent_is_recoverable_no_more(file, locks, spawn, wait_until):
+def test_a_lock_that_is_released_before_it_is_consistent_is_recoverable_no_more(
+    file, locks, spawn, wait_until
+):
     lock, _ = locks
     with Program(HOLD, file) as program:
         program.ends()
@@ -219,7 +232,10 @@ def test_a_lock_that_is_released_before_it_is_consistent_is_recoverable_no_more(
 
 def test_who_finds_a_dead_owner_and_dies_leaves_another(file, locks):
     for _ in range(2):
-        with Program("for each in first, lock:\n    try:\n        each.acquire()\n    except OwnerDied:\n        pass", file) as p:
+        with Program(
+            "for each in first, lock:\n    try:\n        each.acquire()\n    except OwnerDied:\n        pass",
+            file,
+        ) as p:
             p.ends()
     for lock in locks:
         finds_a_dead_owner(lock)

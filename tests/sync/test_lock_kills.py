@@ -9,18 +9,17 @@ import os
 import signal
 
 import pytest
+from sync.programs import ended, finds_a_dead_owner, forked, sleeps
 
 from pyfutex import Kernel, Memory
 from pyfutex.sync import Lock
-from sync.programs import ended, finds_a_dead_owner, forked, sleeps
 
 ROUNDS = 8
 FREE, HELD, HELD_PARKED = range(3)
 
 
 class WithoutOwner:
-    """The mutex of most libraries, robust ones of C libraries too: an unlock stores 0, and whoever was woken says again that others
-    sleep."""
+    """The mutex of most libraries: an unlock stores 0, and whoever was woken says again that others sleep."""
 
     word = 0
 
@@ -62,7 +61,7 @@ def run_last():
 
 
 def play(memory, lock, word, wait_until, *, retakes):
-    """A wakes B, takes the lock again or does not, and B is killed; the answer is whether C was left asleep on a free lock."""
+    """A wakes B, takes the lock again or does not, and B is killed: whether C was left asleep on a free lock."""
 
     def b():
         run_last()
@@ -93,14 +92,18 @@ def test_who_is_killed_after_a_wake_takes_it_from_nobody(memory, wait_until, one
 
 
 @pytest.mark.parametrize("retakes", [True, False], ids=["lock taken again", "lock free"])
-def test_the_usual_protocol_leaves_a_process_asleep_on_a_free_lock(memory, wait_until, one_processor, retakes):
+def test_the_usual_protocol_leaves_a_process_asleep_on_a_free_lock(
+    memory, wait_until, one_processor, retakes
+):
     lost = 0
     for _ in range(ROUNDS):
         memory[:4] = bytes(4)
         lost += play(memory, WithoutOwner(memory), 0, wait_until, retakes=retakes)
         if lost:
             return
-    pytest.fail("B always ran before it was killed: this machine does not show what the other test guards against")
+    pytest.fail(
+        "B always ran before it was killed: this machine does not show what the other test guards against"
+    )
 
 
 def test_a_waiter_that_is_killed_in_its_sleep_is_forgotten(memory, wait_until):

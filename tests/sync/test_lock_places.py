@@ -11,10 +11,10 @@ import sys
 from errno import EEXIST, ENOSYS, EXDEV
 
 import pytest
+from sync.programs import PRELUDE, Program, ended, forked
 
 from pyfutex import Memory
 from pyfutex.sync import Lock
-from sync.programs import PRELUDE, Program, ended, forked
 
 VERSION, KIND = 2, 3
 SPACE = slice(8, 16)

@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
+from sync.programs import Program, ended, forked, sleeps
 
 from pyfutex.sync import Lock
-from sync.programs import Program, ended, forked, sleeps
 
 
 @pytest.fixture(params=["private", "shared", "robust"])
@@ -141,7 +141,9 @@ def test_ctrl_c_ends_a_program_that_waits(tmp_path, wait_until):
     assert not lock.locked()
 
 
-@pytest.mark.parametrize("make", ["Lock()", "Lock.create(memory, 128, robust=False)", "Lock.create(memory, 128)"])
+@pytest.mark.parametrize(
+    "make", ["Lock()", "Lock.create(memory, 128, robust=False)", "Lock.create(memory, 128)"]
+)
 def test_a_daemon_thread_that_waits_does_not_keep_a_program(tmp_path, wait_until, make):
     path = tmp_path / "locks"
     path.write_bytes(bytes(mmap.PAGESIZE))

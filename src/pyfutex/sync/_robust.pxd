@@ -1,4 +1,4 @@
-"""View of pyfutex_shared.h and pyfutex_lock.h: what primitives in shared memory look like, and the lock that outlives its owner."""
+"""View of pyfutex_shared.h and pyfutex_lock.h: primitives in shared memory, and the lock that outlives its owner."""
 
 from libc.stdint cimport uint32_t, uint64_t
 from posix.time cimport timespec

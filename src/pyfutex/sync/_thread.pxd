@@ -9,8 +9,8 @@ from pyfutex.sync._robust cimport Thread
 cdef Thread *thread_self() noexcept nogil
 
 
-# Fill in the calling thread's record: 0; a negative errno if there are no robust lists here, or if this is the child of a fork
-# into another PID namespace, where the thread ids in its parent's locks mean other threads.
+# Fill in the calling thread's record: 0; a negative errno if there are no robust lists here, or if this is the child of a
+# fork into another PID namespace, where the thread ids in its parent's locks mean other threads.
 cdef int thread_open(Thread *t) noexcept nogil
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 
 
-class OwnerDied(OSError):  # noqa: N818  # an outcome to act on: the lock is held
+class OwnerDied(OSError):  # an outcome to act on: the lock is held
     """The owner of a shared lock died with it. **The lock is held now**, by the thread that this is raised in.
 
     Make good what the dead one left half done, call `consistent()`, and go on. A lock that is released before that is
@@ -17,7 +17,7 @@ class OwnerDied(OSError):  # noqa: N818  # an outcome to act on: the lock is hel
         super().__init__(errno.EOWNERDEAD, text)
 
 
-class NotRecoverable(OSError):  # noqa: N818  # named as its errno
+class NotRecoverable(OSError):  # named as its errno
     """The owner of a shared lock died with it, and whoever had it next released it without `consistent()`.
 
     errno is ENOTRECOVERABLE.

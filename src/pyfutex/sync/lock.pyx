@@ -21,7 +21,7 @@ from pyfutex.sync._mutex cimport (
     robust_init,
 )
 from pyfutex.sync._robust cimport EDEADLK, KIND_LOCK, NOT_ROBUST, RobustLock
-from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, Shared, ZERO_IS_ONE, shared_bind
+from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, ZERO_IS_ONE, shared_bind
 from pyfutex.sync._timeouts cimport acquire_deadline, is_forever
 
 
