@@ -146,11 +146,11 @@ static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
     t->n_held += 1;
 }
 
-/* 0; -EBADMSG: somebody wrote over the links, nothing was changed. */
-static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
+/* Join what stands before a node and after it. 0; -EBADMSG: somebody wrote over the links, nothing was changed. */
+static __attribute__((noinline, unused)) int pyfutex_cut_out(const pyfutex_link *node, pyfutex_thread *t)
 {
     void *head = &t->head->list;
-    void *before = pyfutex_unmarked(*pyfutex_back_link(node));
+    void *before = pyfutex_unmarked(*pyfutex_back_link((void *)node));
     void *after = pyfutex_unmarked(node[0]);
     void *listed;
     if (!pyfutex_is_link(before) || !pyfutex_is_link(after))
@@ -165,13 +165,23 @@ static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
         return -EBADMSG;
     *(pyfutex_link *)before = node[0];
     if (after != head)
-        *pyfutex_back_link(after) = *pyfutex_back_link(node);
+        *pyfutex_back_link(after) = *pyfutex_back_link((void *)node);
+    return 0;
+}
+
+static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
+{
+    struct robust_list *head = &t->head->list;
+    /* It is the only one of the list, as it mostly is. */
+    if (__builtin_expect((void *)head->next == node && node[0] == head && *pyfutex_back_link(node) == head, 1))
+        head->next = head;
+    else if (pyfutex_cut_out(node, t) != 0)
+        return -EBADMSG;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     node[0] = NULL;
     *pyfutex_back_link(node) = NULL;
     /* Code with a record of its own may have taken it in the same thread. */
-    if (t->n_held != 0)
-        t->n_held -= 1;
+    t->n_held -= t->n_held != 0;
     return 0;
 }
 
@@ -282,7 +292,7 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
 /* --- letting go ----------------------------------------------------------------------------------------------------- */
 
 /* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. Requires: pending. */
-static inline void pyfutex_lock_pass_on(pyfutex_lock *l)
+static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock *l)
 {
     uint32_t waiters = FUTEX_WAITERS;
     /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
