@@ -150,6 +150,11 @@ def test_a_thread_of_it_that_ends_wakes_who_sleeps(run, memory, spawn, wait_unti
             finds_a_dead_owner(lock)
 
 
+def test_waiters_stays_if_somebody_took_the_lock_meanwhile(run):
+    with run("drop-late") as program:
+        assert program.ends() == (0, "")
+
+
 @pytest.mark.parametrize("what", ["fork", "mix"])
 def test_its_list_stays_whole_through(what, run):
     with run(what) as program:

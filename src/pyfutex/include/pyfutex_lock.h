@@ -5,8 +5,9 @@
  *                         thread id (30 bits), held
  *                         bit 31, WAITERS: somebody may sleep on it; legal without a sleeper, illegal to lack with one
  *                         bit 30, OWNER_DIED: the kernel found its owner dead; nobody holds it
- *          20   its state: 0, consistent; 1, its owner has not yet made good what a dead one left; 2, not recoverable
- *          24   of an RLock: how often its owner holds it beyond once
+ *          20   how often it was taken with WAITERS in the word
+ *          24   its state: 0, consistent; 1, its owner has not yet made good what a dead one left; 2, not recoverable
+ *          28   of an RLock: how often its owner holds it beyond once
  *          36   20 bytes: where the C library keeps the links of its list of robust mutexes, at an offset of its own
  *          56   8 bytes, 0
  *
@@ -15,7 +16,7 @@
  *
  * A waiter that is killed loses no wake: a contended unlock leaves WAITERS in the word and wakes one in a single system call,
  * every taker keeps WAITERS, and a thread that was woken, or will be, names the word as its pending operation, on which the
- * kernel wakes the next one. WAITERS goes when a wake finds nobody.
+ * kernel wakes the next one. WAITERS goes when a wake finds nobody, if nobody has taken the lock since.
  *
  * All who map the memory trust each other: links are looked at before they are written through, which finds damage, not
  * malice.
@@ -36,10 +37,11 @@
 
 typedef struct {
     pyfutex_shared shared;
-    uint32_t word;  /* atomic */
+    uint32_t word;  /* atomic; with `turns` as 64 bits, too */
+    uint32_t turns; /* whoever holds it */
     uint32_t state; /* whoever holds it */
     uint32_t depth; /* whoever holds it */
-    uint32_t reserved[2];
+    uint32_t reserved;
     char links[20]; /* the thread whose id is in the word */
     uint64_t reserved2;
 } pyfutex_lock;
@@ -67,6 +69,8 @@ enum {
 
 /* A link, which need not lie at a multiple of its size: with musl's offset it does not. */
 typedef void *pyfutex_link __attribute__((aligned(4), may_alias));
+
+typedef uint64_t pyfutex_word_and_turns __attribute__((may_alias));
 
 /* --- a thread's list ------------------------------------------------------------------------------------------------ */
 
@@ -202,6 +206,8 @@ static inline int pyfutex_lock_taken(pyfutex_lock *l, pyfutex_thread *t, uint32_
 {
     pyfutex_enlist(pyfutex_lock_node(l, t), t);
     pyfutex_lock_end(t);
+    if (found & FUTEX_WAITERS)
+        l->turns += 1;
     if (__builtin_expect((found & FUTEX_OWNER_DIED) | l->state, 0)) {
         if (l->state == PYFUTEX_NOT_RECOVERABLE) {
             pyfutex_lock_release(l, t);
@@ -291,10 +297,20 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
 
 /* --- letting go ----------------------------------------------------------------------------------------------------- */
 
-/* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. Requires: pending. */
+/* WAITERS goes, unless somebody took the lock after a wake that found nobody: then others may sleep. `turns`: of that time. */
+static inline void pyfutex_lock_drop_waiters(pyfutex_lock *l, uint32_t turns)
+{
+    const uint32_t before[2] = {FUTEX_WAITERS, turns}, after[2] = {0, turns};
+    uint64_t from, to;
+    memcpy(&from, before, sizeof(from));
+    memcpy(&to, after, sizeof(to));
+    __atomic_compare_exchange_n((pyfutex_word_and_turns *)&l->word, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. Requires: held, pending. */
 static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock *l)
 {
-    uint32_t waiters = FUTEX_WAITERS;
+    uint32_t turns = l->turns;
     /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
     uint32_t op = (uint32_t)(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT) << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24 | 31u << 12;
     long woken = syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op);
@@ -304,7 +320,7 @@ static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock 
         woken = syscall(SYS_futex, &l->word, FUTEX_WAKE, 1, NULL, NULL, 0);
     }
     if (woken == 0)
-        __atomic_compare_exchange_n(&l->word, &waiters, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+        pyfutex_lock_drop_waiters(l, turns);
 }
 
 /* 0; -EPERM: the caller does not hold it; -EBADMSG: its links were written over. */

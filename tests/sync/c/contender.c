@@ -19,11 +19,11 @@ enum { ROUNDS = 100000 };
 static pyfutex_lock *locks;
 static volatile uint64_t *count;
 
-static void check(int answer, int expected, const char *what)
+static void check(int64_t answer, int64_t expected, const char *what)
 {
     if (answer == expected)
         return;
-    fprintf(stderr, "%s: %d, not %d\n", what, answer, expected);
+    fprintf(stderr, "%s: %ld, not %ld\n", what, (long)answer, (long)expected);
     exit(1);
 }
 
@@ -181,6 +181,28 @@ static void mix(void)
     CHECK(pyfutex_acquire(locks + 1), -EOWNERDEAD);
 }
 
+/* A swap that comes late, after others came and went, takes nothing from who sleeps. */
+static void drop_late(void)
+{
+    CHECK(pyfutex_acquire(locks), 0);
+    CHECK(locks->turns, 0);
+    locks->word |= FUTEX_WAITERS;
+    CHECK(pyfutex_release(locks), 0);
+    CHECK(locks->word, 0);
+    locks->word = FUTEX_WAITERS;
+    CHECK(pyfutex_acquire(locks), 0);
+    CHECK(locks->turns, 1);
+    CHECK(locks->word & FUTEX_WAITERS, FUTEX_WAITERS);
+    pyfutex_lock_drop_waiters(locks, 1);
+    CHECK(locks->word & FUTEX_WAITERS, FUTEX_WAITERS);
+    CHECK(pyfutex_release(locks), 0);
+    locks->word = FUTEX_WAITERS;
+    pyfutex_lock_drop_waiters(locks, 0);
+    CHECK(locks->word, FUTEX_WAITERS);
+    pyfutex_lock_drop_waiters(locks, 1);
+    CHECK(locks->word, 0);
+}
+
 static const struct {
     const char *name;
     void (*call)(void);
@@ -191,6 +213,7 @@ static const struct {
     {"recover", recover},
     {"end-a-thread", end_a_thread},
     {"wait-in-vain", wait_in_vain},
+    {"drop-late", drop_late},
     {"fork", take_in_a_child},
     {"mix", mix},
 };
