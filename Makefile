@@ -4,6 +4,7 @@
 #   make test     the test suite
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
+#   make kills N=10000    processes that are killed while they hold a shared lock, or wait for it
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
@@ -31,9 +32,10 @@ CHECKS_STRESS ?= 0.2
 CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
 # More arguments for the build of the package.
 PACKAGE_ARGS ?=
-# Scripts of the differential, and more arguments for it: --seed, --first.
+# Scripts of the differential, and more arguments for it: --seed, --first. Kills of each kill campaign, and --workers, --seed.
 N ?= 20000
 DIFFERENTIAL_ARGS ?=
+KILLS_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
@@ -44,7 +46,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential tsan checks checked qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills tsan checks checked qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -74,6 +76,9 @@ stress: $(venv)/.tests-native $(venv)/.group-test
 
 differential: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m differential.campaign $(N) $(DIFFERENTIAL_ARGS)
+
+kills: $(venv)/.package $(venv)/.group-test
+	@$(in_venv) PYTHONPATH=tests python -m sync.kills $(N) $(KILLS_ARGS)
 
 checks:
 	@$(MAKE) --no-print-directory checked VENV=$(VENV_CHECKS) PACKAGE_ARGS=-Csetup-args=-Dchecks=true

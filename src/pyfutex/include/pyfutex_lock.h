@@ -5,8 +5,9 @@
  *                         thread id (30 bits), held
  *                         bit 31, WAITERS: somebody may sleep on it; legal without a sleeper, illegal to lack with one
  *                         bit 30, OWNER_DIED: the kernel found its owner dead; nobody holds it
- *          20   its state: 0, consistent; 1, its owner has not yet made good what a dead one left; 2, not recoverable
- *          24   of an RLock: how often its owner holds it beyond once
+ *          20   how often it was taken with WAITERS in the word
+ *          24   its state: 0, consistent; 1, its owner has not yet made good what a dead one left; 2, not recoverable
+ *          28   of an RLock: how often its owner holds it beyond once
  *          36   20 bytes: where the C library keeps the links of its list of robust mutexes, at an offset of its own
  *          56   8 bytes, 0
  *
@@ -15,10 +16,13 @@
  *
  * A waiter that is killed loses no wake: a contended unlock leaves WAITERS in the word and wakes one in a single system call,
  * every taker keeps WAITERS, and a thread that was woken, or will be, names the word as its pending operation, on which the
- * kernel wakes the next one. WAITERS goes when a wake finds nobody.
+ * kernel wakes the next one. WAITERS goes when a wake finds nobody, if nobody has taken the lock since.
  *
  * All who map the memory trust each other: links are looked at before they are written through, which finds damage, not
  * malice.
+ *
+ * Not from a signal handler, not in the child of vfork, and not in one that was made past the C library's fork(), where the
+ * thread does not know that it is another. Not in a child in a PID namespace of its own, before it opens them. Programs call the functions at the end; the others are what those are made of.
  */
 #ifndef PYFUTEX_LOCK_H
 #define PYFUTEX_LOCK_H
@@ -33,10 +37,11 @@
 
 typedef struct {
     pyfutex_shared shared;
-    uint32_t word;  /* atomic */
+    uint32_t word;  /* atomic; with `turns` as 64 bits, too */
+    uint32_t turns; /* whoever holds it */
     uint32_t state; /* whoever holds it */
     uint32_t depth; /* whoever holds it */
-    uint32_t reserved[2];
+    uint32_t reserved;
     char links[20]; /* the thread whose id is in the word */
     uint64_t reserved2;
 } pyfutex_lock;
@@ -55,9 +60,17 @@ enum {
     /* The kernel walks 2048 entries of a list, the C library's own included. */
     PYFUTEX_MOST_HELD = 1024,
     PYFUTEX_SPINS = 100,
-    /* A safety net, not the mechanism: a sleeper looks at the word again after so many seconds. */
-    PYFUTEX_LOOK_AGAIN_S = 1,
 };
+
+/* A safety net, not the mechanism: a sleeper looks at the word again after so many seconds. */
+#ifndef PYFUTEX_LOOK_AGAIN_S
+#define PYFUTEX_LOOK_AGAIN_S 1
+#endif
+
+/* A link, which need not lie at a multiple of its size: with musl's offset it does not. */
+typedef void *pyfutex_link __attribute__((aligned(4), may_alias));
+
+typedef uint64_t pyfutex_word_and_turns __attribute__((may_alias));
 
 /* --- a thread's list ------------------------------------------------------------------------------------------------ */
 
@@ -68,8 +81,9 @@ static inline int pyfutex_thread_enter(pyfutex_thread *t)
     struct robust_list_head *head = NULL;
     pthread_mutexattr_t robust;
     pthread_mutex_t mutex;
-    /* musl makes the list known with the first robust mutex of a thread. */
+    /* musl makes the list known with a thread's first robust mutex between processes. */
     pthread_mutexattr_init(&robust);
+    pthread_mutexattr_setpshared(&robust, PTHREAD_PROCESS_SHARED);
     pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
     if (pthread_mutex_init(&mutex, &robust) == 0 && pthread_mutex_lock(&mutex) == 0) {
         pthread_mutex_unlock(&mutex);
@@ -87,9 +101,19 @@ static inline int pyfutex_thread_enter(pyfutex_thread *t)
     return 0;
 }
 
-static inline void **pyfutex_lock_node(pyfutex_lock *l, const pyfutex_thread *t)
+/* In the child of a fork the thread has another id and holds nothing. musl leaves it the parent's list, whose nodes the parent
+ * goes on to use. */
+static inline void pyfutex_thread_forked(pyfutex_thread *t)
 {
-    return (void **)((char *)&l->word - t->head->futex_offset);
+    if (t->head != NULL && t->head->futex_offset == 0)
+        t->head->list.next = &t->head->list;
+    t->tid = 0;
+    t->n_held = 0;
+}
+
+static inline pyfutex_link *pyfutex_lock_node(pyfutex_lock *l, const pyfutex_thread *t)
+{
+    return (pyfutex_link *)((char *)&l->word - t->head->futex_offset);
 }
 
 /* The kernel reads the list and the pending operation of a thread that is gone: no more than the compiler has to be kept
@@ -105,9 +129,15 @@ static inline void pyfutex_set_pending(pyfutex_thread *t, void *node)
 static inline void *pyfutex_unmarked(void *link) { return (void *)((uintptr_t)link & ~(uintptr_t)1); }
 
 /* Each node of the list is preceded by a link to the one before it, but for the head. */
-static inline void **pyfutex_back_link(void *node) { return (void **)node - 1; }
+static inline pyfutex_link *pyfutex_back_link(void *node) { return (pyfutex_link *)node - 1; }
 
-static inline void pyfutex_link(void **node, pyfutex_thread *t)
+/* Whether it can be a link at all: most of what is written over one cannot, and to follow that would be the end. */
+static inline int pyfutex_is_link(const void *link)
+{
+    return link != NULL && ((uintptr_t)link & 3) == 0 && (uint64_t)(uintptr_t)link >> 56 == 0;
+}
+
+static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
 {
     void *head = &t->head->list;
     void *first = pyfutex_unmarked(t->head->list.next);
@@ -120,22 +150,42 @@ static inline void pyfutex_link(void **node, pyfutex_thread *t)
     t->n_held += 1;
 }
 
-/* 0; -EBADMSG: somebody wrote over the links, nothing was changed. */
-static inline int pyfutex_unlink(void **node, pyfutex_thread *t)
+/* Join what stands before a node and after it. 0; -EBADMSG: somebody wrote over the links, nothing was changed. */
+static __attribute__((noinline, unused)) int pyfutex_cut_out(const pyfutex_link *node, pyfutex_thread *t)
 {
     void *head = &t->head->list;
-    void **before = (void **)pyfutex_unmarked(*pyfutex_back_link(node));
+    void *before = pyfutex_unmarked(*pyfutex_back_link((void *)node));
     void *after = pyfutex_unmarked(node[0]);
-    if (before == NULL || after == NULL || pyfutex_unmarked(*before) != node ||
-        (after != head && pyfutex_unmarked(*pyfutex_back_link(after)) != node))
+    void *listed;
+    if (!pyfutex_is_link(before) || !pyfutex_is_link(after))
         return -EBADMSG;
-    *before = node[0];
+    /* Where the process maps the memory twice, the list may know it by the other address, and that shows the same links. */
+    listed = pyfutex_unmarked(*(pyfutex_link *)before);
+    if (listed != node &&
+        (!pyfutex_is_link(listed) || (((uintptr_t)listed ^ (uintptr_t)node) & 4095) != 0 ||
+         pyfutex_unmarked(*pyfutex_back_link(listed)) != before || pyfutex_unmarked(*(pyfutex_link *)listed) != after))
+        return -EBADMSG;
+    if (after != head && pyfutex_unmarked(*pyfutex_back_link(after)) != listed)
+        return -EBADMSG;
+    *(pyfutex_link *)before = node[0];
     if (after != head)
-        *pyfutex_back_link(after) = *pyfutex_back_link(node);
+        *pyfutex_back_link(after) = *pyfutex_back_link((void *)node);
+    return 0;
+}
+
+static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
+{
+    struct robust_list *head = &t->head->list;
+    /* It is the only one of the list, as it mostly is. */
+    if (__builtin_expect((void *)head->next == node && node[0] == head && *pyfutex_back_link(node) == head, 1))
+        head->next = head;
+    else if (pyfutex_cut_out(node, t) != 0)
+        return -EBADMSG;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     node[0] = NULL;
     *pyfutex_back_link(node) = NULL;
-    t->n_held -= 1;
+    /* Code with a record of its own may have taken it in the same thread. */
+    t->n_held -= t->n_held != 0;
     return 0;
 }
 
@@ -154,8 +204,10 @@ static int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t);
 
 static inline int pyfutex_lock_taken(pyfutex_lock *l, pyfutex_thread *t, uint32_t found)
 {
-    pyfutex_link(pyfutex_lock_node(l, t), t);
+    pyfutex_enlist(pyfutex_lock_node(l, t), t);
     pyfutex_lock_end(t);
+    if (found & FUTEX_WAITERS)
+        l->turns += 1;
     if (__builtin_expect((found & FUTEX_OWNER_DIED) | l->state, 0)) {
         if (l->state == PYFUTEX_NOT_RECOVERABLE) {
             pyfutex_lock_release(l, t);
@@ -203,6 +255,18 @@ static inline void pyfutex_lock_spin(const pyfutex_lock *l)
     }
 }
 
+/* Nobody let it go for long. If its owner is no more and the kernel did not say so, nobody will: the kernel's walk of its list
+ * ended before (at links that were written over, or at memory that was unmapped), or a thread that was not its process's first
+ * called exec, which gives it another id. 1: the word says so now. */
+static inline int pyfutex_lock_look_after(pyfutex_lock *l)
+{
+    uint32_t seen = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+    uint32_t owner = seen & FUTEX_TID_MASK;
+    return owner != 0 && syscall(SYS_tkill, owner, 0) != 0 && errno == ESRCH &&
+           __atomic_compare_exchange_n(&l->word, &seen, (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED, 0, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
+}
+
 /* Sleep once. 0: try again. -ETIMEDOUT, -EINTR: nobody woke us. -EFAULT: the memory is gone. `deadline`: absolute, on `clock`;
  * NULL: none. Requires: pending. */
 static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *deadline, clockid_t clock)
@@ -220,34 +284,54 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
     if (deadline != NULL &&
         (deadline->tv_sec < soon.tv_sec || (deadline->tv_sec == soon.tv_sec && deadline->tv_nsec < soon.tv_nsec)))
         until = deadline;
+    if (until->tv_sec < 0) /* The kernel refuses those. */
+        return pyfutex_lock_look_after(l) ? 0 : -ETIMEDOUT;
     if (syscall(SYS_futex, &l->word, FUTEX_WAIT_BITSET | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0),
                 seen | FUTEX_WAITERS, until, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
-        errno == EAGAIN || (errno == ETIMEDOUT && until == &soon))
+        errno == EAGAIN)
         return 0;
-    return -errno;
+    if (errno != ETIMEDOUT)
+        return -errno;
+    return pyfutex_lock_look_after(l) || until == &soon ? 0 : -ETIMEDOUT;
 }
 
 /* --- letting go ----------------------------------------------------------------------------------------------------- */
 
-/* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. */
-static inline void pyfutex_lock_pass_on(pyfutex_lock *l)
+/* WAITERS goes, unless somebody took the lock after a wake that found nobody: then others may sleep. `turns`: of that time. */
+static inline void pyfutex_lock_drop_waiters(pyfutex_lock *l, uint32_t turns)
 {
-    uint32_t waiters = FUTEX_WAITERS;
+    const uint32_t before[2] = {FUTEX_WAITERS, turns}, after[2] = {0, turns};
+    uint64_t from, to;
+    memcpy(&from, before, sizeof(from));
+    memcpy(&to, after, sizeof(to));
+    __atomic_compare_exchange_n((pyfutex_word_and_turns *)&l->word, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. Requires: held, pending. */
+static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock *l)
+{
+    uint32_t turns = l->turns;
     /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
     uint32_t op = (uint32_t)(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT) << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24 | 31u << 12;
-    if (syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op) == 0)
-        __atomic_compare_exchange_n(&l->word, &waiters, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    long woken = syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op);
+    if (woken < 0) {
+        /* Something that filters system calls does not know that one. */
+        __atomic_store_n(&l->word, FUTEX_WAITERS, __ATOMIC_RELEASE);
+        woken = syscall(SYS_futex, &l->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+    }
+    if (woken == 0)
+        pyfutex_lock_drop_waiters(l, turns);
 }
 
 /* 0; -EPERM: the caller does not hold it; -EBADMSG: its links were written over. */
 static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
 {
     uint32_t mine = t->tid;
-    void **node = pyfutex_lock_node(l, t);
+    pyfutex_link *node = pyfutex_lock_node(l, t);
     if ((__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != mine || mine == 0)
         return -EPERM;
     pyfutex_lock_begin(l, t);
-    if (pyfutex_unlink(node, t) != 0) {
+    if (pyfutex_unlist(node, t) != 0) {
         pyfutex_lock_end(t);
         return -EBADMSG;
     }
@@ -270,6 +354,113 @@ static inline int pyfutex_lock_consistent(pyfutex_lock *l, const pyfutex_thread 
         return -EINVAL;
     l->state = PYFUTEX_CONSISTENT;
     return 0;
+}
+
+/* --- for programs --------------------------------------------------------------------------------------------------- */
+/*
+ *     pyfutex_lock *lock = (pyfutex_lock *)mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+ *     if (pyfutex_open(lock) != 0)
+ *         ...
+ *     switch (pyfutex_acquire(lock)) {
+ *     case -EOWNERDEAD:
+ *         ... make good what its last owner left half done ...
+ *         pyfutex_consistent(lock);
+ *     case 0:
+ *         ... what the lock is for ...
+ *         pyfutex_release(lock);
+ *     }
+ *
+ * C and C++ of GNU's dialects; nothing to link with but the C library. All answer 0 or a negative errno. A thread that holds
+ * a lock must not unmap it. One file of a program's sources includes this header, so that a thread has one record.
+ */
+
+static inline pyfutex_thread *pyfutex_thread_record(void)
+{
+    static __thread pyfutex_thread record;
+    return &record;
+}
+
+static inline void pyfutex_forked(void) { pyfutex_thread_forked(pyfutex_thread_record()); }
+
+static inline void pyfutex_watch_forks(void) { (void)pthread_atfork(NULL, NULL, pyfutex_forked); }
+
+/* The calling thread's record; NULL: there are no robust lists here. */
+static inline pyfutex_thread *pyfutex_this_thread(void)
+{
+    static pthread_once_t watching = PTHREAD_ONCE_INIT;
+    pyfutex_thread *t = pyfutex_thread_record();
+    if (__builtin_expect(t->tid != 0, 1))
+        return t;
+    pthread_once(&watching, pyfutex_watch_forks);
+    return pyfutex_thread_enter(t) == 0 ? t : NULL;
+}
+
+/* Find the lock at `l`, or make it of zero bytes. -EINVAL: not at a multiple of 8; -EBADMSG: something else is there, or a lock
+ * without an owner; -EXDEV: it is of another PID namespace or boot; -ENOSYS: there are no robust futexes here. Once, before anything else. */
+static inline int pyfutex_open(pyfutex_lock *l)
+{
+    uint64_t found;
+    int answer;
+    if ((uintptr_t)l % 8 != 0)
+        return -EINVAL;
+    if (pyfutex_this_thread() == NULL)
+        return -ENOSYS;
+    answer = pyfutex_shared_open(&l->shared, pyfutex_stamp(PYFUTEX_LOCK, 0, 0), &found);
+    return answer < 0 ? answer : pyfutex_shared_enter(&l->shared, pyfutex_this_space());
+}
+
+/* Take it if nobody holds it. 0, or -EOWNERDEAD: its last owner died with it: **it is held now**. -EBUSY: somebody else holds it;
+ * -EDEADLK: the caller does; -ENOTRECOVERABLE: nobody made good what a dead one left; -ENOLCK: the thread holds 1,024. */
+static inline int pyfutex_try_acquire(pyfutex_lock *l)
+{
+    pyfutex_thread *t = pyfutex_this_thread();
+    int answer;
+    if (t == NULL)
+        return -ENOSYS;
+    pyfutex_lock_begin(l, t);
+    answer = pyfutex_lock_try(l, t, 0);
+    if (answer == -EBUSY)
+        pyfutex_lock_end(t);
+    return answer;
+}
+
+/* Take it, sleeping until `deadline`: absolute, on `clock`, CLOCK_MONOTONIC or CLOCK_REALTIME; NULL: as long as it takes. As
+ * pyfutex_try_acquire, but -ETIMEDOUT for -EBUSY. Signal handlers run meanwhile and do not end it. */
+static inline int pyfutex_acquire_until(pyfutex_lock *l, const struct timespec *deadline, clockid_t clock)
+{
+    pyfutex_thread *t = pyfutex_this_thread();
+    int has_slept = 0;
+    int answer;
+    if (t == NULL)
+        return -ENOSYS;
+    pyfutex_lock_begin(l, t);
+    while ((answer = pyfutex_lock_try(l, t, has_slept)) == -EBUSY) {
+        if (!has_slept)
+            pyfutex_lock_spin(l);
+        answer = pyfutex_lock_sleep(l, deadline, clock);
+        has_slept = 1;
+        if (answer != 0 && answer != -EINTR) {
+            pyfutex_lock_end(t);
+            break;
+        }
+    }
+    return answer;
+}
+
+static inline int pyfutex_acquire(pyfutex_lock *l) { return pyfutex_acquire_until(l, NULL, CLOCK_MONOTONIC); }
+
+/* -EPERM: the caller does not hold it; -EBADMSG: its links were written over, and it stays held. */
+static inline int pyfutex_release(pyfutex_lock *l)
+{
+    pyfutex_thread *t = pyfutex_this_thread();
+    return t == NULL ? -ENOSYS : pyfutex_lock_release(l, t);
+}
+
+/* Say, after -EOWNERDEAD, that what it protects is whole again. -EPERM: the caller does not hold it; -EINVAL: nobody died. */
+static inline int pyfutex_consistent(pyfutex_lock *l)
+{
+    pyfutex_thread *t = pyfutex_this_thread();
+    return t == NULL ? -ENOSYS : pyfutex_lock_consistent(l, t);
 }
 
 #endif

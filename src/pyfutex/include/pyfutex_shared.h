@@ -85,7 +85,9 @@ static inline uint64_t pyfutex_this_space(void)
         space = (space ^ (unsigned char)boot[i]) * 0x100000001b3u;
     space = (space ^ about.st_dev) * 0x100000001b3u;
     space = (space ^ about.st_ino) * 0x100000001b3u;
-    return space ? space : 1;
+    /* Where a thread of musl ends with a lock held, musl itself lets it go, and looks there for the bit of a mutex that
+     * processes share, whose sleepers it wakes. */
+    return space | 0x0000008000000080u;
 }
 
 /* Open what is at `shared`, or make it where there are zero bytes: 1, it was made; 0, it was there. -EBADMSG: something else

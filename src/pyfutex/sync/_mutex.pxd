@@ -12,7 +12,7 @@ The interpreter lock is dropped to sleep, and for nothing else. Whoever is woken
 mutex then: were it the other way round, each release would cost a change of threads.
 """
 
-from libc.errno cimport EBUSY, EINVAL, EPERM
+from libc.errno cimport EBUSY, EINVAL, ENOSYS, EPERM
 from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32, likely, load_relaxed_u32
@@ -74,7 +74,7 @@ cdef inline int mutex_try(Mutex *m) noexcept nogil:
         return 0 if likely(cas_u32(m.word, FREE, HELD)) else -EBUSY
     t = robust_thread()
     if t == NULL:
-        return -EPERM
+        return -ENOSYS
     robust_begin(m.robust, t)
     result = robust_try(m.robust, t, False)
     if result == -EBUSY:

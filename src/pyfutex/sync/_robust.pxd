@@ -47,6 +47,7 @@ cdef extern from "pyfutex_lock.h" nogil:
     ctypedef struct RobustLock "pyfutex_lock":
         SharedHead shared
         uint32_t word
+        uint32_t turns
         uint32_t state
         uint32_t depth
 

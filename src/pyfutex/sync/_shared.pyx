@@ -3,6 +3,7 @@
 cimport cython
 
 from cpython.ref cimport Py_INCREF
+from libc.errno cimport ENOSYS
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u32
@@ -26,6 +27,7 @@ from pyfutex.sync._robust cimport (
     this_space,
 )
 from pyfutex.sync._slots cimport Slots, bytes_with_slots, slots_init
+from pyfutex.sync._thread cimport robust_thread
 
 import errno
 import operator
@@ -74,11 +76,12 @@ cdef object described(uint64_t stamp):
         return "something that is not of pyfutex.sync"
     if head[2] != LAYOUT_VERSION:
         return f"a layout of version {head[2]}, where this pyfutex knows {LAYOUT_VERSION}"
-    return f"a {NAMES.get(head[3] >> 4, 'primitive of an unknown kind')}"
+    name = NAMES.get(head[3] >> 4, "primitive of an unknown kind")
+    return f"a {name}{' of an unknown sort' if stamp_flags(stamp) & ~NOT_ROBUST else ''}"
 
 
 cdef inline bint is_of_kind(uint64_t stamp, SharedKind kind) noexcept:
-    return stamp == make_stamp(kind, stamp_flags(stamp), stamp_number(stamp))
+    return stamp == make_stamp(kind, stamp_flags(stamp) & NOT_ROBUST, stamp_number(stamp))
 
 
 cdef inline bint kind_is_robust(SharedKind kind) noexcept:
@@ -160,7 +163,12 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
     if answer <= 0 and how == CREATE:
         raise FileExistsError(errno.EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
     if stamp_flags(stamp) & NOT_ROBUST == 0 and kind_is_robust(kind):
-        answer = shared_enter(head, this_space())
+        answer = -ENOSYS if robust_thread() == NULL else shared_enter(head, this_space())
+        if answer == -ENOSYS:
+            raise OSError(
+                errno.ENOSYS,
+                "there are no robust futexes here, or no /proc that tells this PID namespace; robust=False needs neither",
+            )
         if answer < 0:
             raise OSError(
                 errno.EXDEV,

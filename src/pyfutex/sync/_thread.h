@@ -8,12 +8,7 @@
 
 static __thread pyfutex_thread pf_thread;
 
-/* In the child of a fork the thread has another id, and holds nothing. */
-static void pf_thread_after_fork(void)
-{
-    pf_thread.tid = 0;
-    pf_thread.n_held = 0;
-}
+static void pf_thread_after_fork(void) { pyfutex_thread_forked(&pf_thread); }
 
 static inline int pf_thread_watch_forks(void) { return pthread_atfork(NULL, NULL, pf_thread_after_fork); }
 

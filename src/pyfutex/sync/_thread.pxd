@@ -2,16 +2,21 @@
 
 from libc.stdint cimport uint32_t
 
-from pyfutex.sync._robust cimport Thread, thread_enter
+from pyfutex.sync._robust cimport Thread
 
 
 # Its record, in thread-local storage: the same address for as long as the thread lives, in the child of a fork, too.
 cdef Thread *thread_self() noexcept nogil
 
 
+# Fill in the calling thread's record: 0; a negative errno if there are no robust lists here, or if this is the child of a
+# fork into another PID namespace, where the thread ids in its parent's locks mean other threads.
+cdef int thread_open(Thread *t) noexcept nogil
+
+
 cdef inline Thread *robust_thread() noexcept nogil:
     # The record with its id and its list; NULL: there are no robust lists here.
     cdef Thread *t = thread_self()
-    if t.tid == 0 and thread_enter(t) != 0:
+    if t.tid == 0 and thread_open(t) != 0:
         return NULL
     return t

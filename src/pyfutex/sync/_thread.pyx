@@ -1,6 +1,9 @@
 """Where the record of a thread lies. Contracts are in _thread.pxd."""
 
-from pyfutex.sync._robust cimport Thread
+from libc.errno cimport EXDEV
+from libc.stdint cimport uint64_t
+
+from pyfutex.sync._robust cimport Thread, this_space, thread_enter
 
 
 cdef extern from "_thread.h" nogil:
@@ -10,6 +13,13 @@ cdef extern from "_thread.h" nogil:
 
 cdef Thread *thread_self() noexcept nogil:
     return &record
+
+
+cdef uint64_t space = this_space()
+
+
+cdef int thread_open(Thread *t) noexcept nogil:
+    return thread_enter(t) if this_space() == space else -EXDEV
 
 
 if watch_forks():

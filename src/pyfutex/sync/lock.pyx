@@ -86,7 +86,8 @@ cdef class Lock:
         ValueError
             No room, not aligned, or neither zero nor a lock.
         OSError
-            EXDEV: it belongs to another PID namespace; ENOSYS: there are no robust futexes here.
+            EXDEV: it belongs to another PID namespace; ENOSYS: there are no robust futexes here, or no /proc that says which
+            namespace this is.
         """
         return bind(buffer, offset, 0 if robust else NOT_ROBUST, CREATE)
 
@@ -122,7 +123,7 @@ cdef class Lock:
         RuntimeError
             Of a robust lock: the calling thread holds it.
         OSError
-            ENOLCK: the thread holds 1,024 robust locks.
+            ENOLCK: the thread holds 1,024 robust locks; ENOSYS: this is a child in another PID namespace than its parent.
         """
         cdef Deadline until
         cdef int result

@@ -1,0 +1,35 @@
+"""The kill campaign, in small."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from differential.kernel import usable
+
+TESTS = Path(__file__).parents[1]
+KILLS = 150
+
+
+@pytest.mark.skipif(not usable(), reason="the kernel does not tell here where a thread sleeps")
+def test_processes_that_are_killed_cost_the_others_nothing(rng):
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "sync.kills",
+        str(KILLS),
+        "--seed",
+        str(rng.getrandbits(32)),
+    ]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": os.fspath(TESTS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)

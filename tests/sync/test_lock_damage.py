@@ -1,0 +1,119 @@
+"""Locks whose memory was written over, cut off, or too much for the kernel: an error, and nothing is written elsewhere."""
+
+import mmap
+import os
+import signal
+from errno import EBADMSG, ENOLCK
+
+import pytest
+from sync.programs import Program, ended, finds_a_dead_owner, forked
+
+from pyfutex import Memory
+from pyfutex.sync import Lock
+
+LINKS = slice(36, 56)
+MOST_HELD = 1024
+
+
+@pytest.fixture
+def memory():
+    return mmap.mmap(-1, 64 * (MOST_HELD + 1))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        bytes(20),
+        b"\xff" * 20,
+        b"a sentence of a user",
+        bytes(4) + bytes(range(1, 17)),
+        bytes(4) + b"\x01\0\0\0\0\0\0\0" * 2,
+    ],
+    ids=["zeros", "ones", "text", "numbers", "small numbers"],
+)
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_links_that_were_written_over_are_not_followed(memory, damage, position):
+    locks = [Lock.create(memory, 64 * i) for i in range(3)]
+    for lock in locks:
+        lock.acquire()
+    damaged = slice(64 * position + LINKS.start, 64 * position + LINKS.stop)
+    links = memory[damaged]
+    memory[damaged] = damage
+    before = memory[:]
+    with pytest.raises(OSError) as caught:
+        locks[position].release()
+    assert caught.value.errno == EBADMSG
+    assert memory[:] == before
+    memory[damaged] = links
+    for lock in locks:
+        lock.release()
+        assert not lock.locked()
+
+
+def test_links_that_lead_to_another_lock_are_not_followed(memory):
+    one, two, three = (Lock.create(memory, 64 * i) for i in range(3))
+    for lock in (one, two, three):
+        lock.acquire()
+    links = memory[64 + 36 : 64 + 56]
+    memory[64 + 36 : 64 + 56] = memory[36:56]
+    with pytest.raises(OSError) as caught:
+        two.release()
+    assert caught.value.errno == EBADMSG
+    memory[64 + 36 : 64 + 56] = links
+    for lock in (one, two, three):
+        lock.release()
+
+
+def test_a_list_that_the_kernel_cannot_follow_hides_no_dead_owner(memory):
+    locks = [Lock.create(memory, 64 * i) for i in range(3)]
+
+    def child():
+        for lock in locks:
+            lock.acquire()
+        memory[128 + LINKS.start : 128 + LINKS.stop] = b"\xff" * 20
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with forked(child) as pid:
+        assert ended(pid) == -signal.SIGKILL
+    for lock in locks:
+        finds_a_dead_owner(lock)
+
+
+def test_a_thread_holds_no_more_than_the_kernel_would_find(memory):
+    locks = [Lock.create(memory, 64 * i) for i in range(MOST_HELD + 1)]
+
+    def child():
+        for lock in locks[:-1]:
+            lock.acquire()
+        for arguments in (), (False,), (True, 0.01):
+            with pytest.raises(OSError) as caught:
+                locks[-1].acquire(*arguments)
+            assert caught.value.errno == ENOLCK
+        assert not locks[-1].locked()
+        locks[500].release()
+        locks[-1].acquire()
+        locks[-1].release()
+        locks[500].acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with forked(child) as pid:
+        assert ended(pid) == -signal.SIGKILL
+    for lock in locks[:-1]:
+        finds_a_dead_owner(lock)
+    assert locks[-1].acquire(blocking=False)
+    locks[-1].release()
+
+
+def test_memory_that_is_cut_off_ends_a_process_with_sigbus(tmp_path):
+    path = tmp_path / "locks"
+    path.write_bytes(bytes(mmap.PAGESIZE))
+    with Program("os.truncate(file.fileno(), 0)\nlock.acquire()", path) as program:
+        assert program.ends()[0] == -signal.SIGBUS
+
+
+def test_a_word_that_names_no_thread_is_taken_as_a_dead_owners(memory):
+    lock = Lock.create(memory)
+    Memory(memory).store(16, 0x3FFF_FFFF)
+    assert lock.locked()
+    assert not lock.acquire(blocking=False)
+    finds_a_dead_owner(lock)
