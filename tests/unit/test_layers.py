@@ -26,7 +26,7 @@ LAYERS = (
     "pyfutex.sync._shared",
     "pyfutex.sync._slots",
     "pyfutex.sync._mutex",
-    "pyfutex.sync._thread pyfutex.sync._timeouts",
+    "pyfutex.sync._thread pyfutex.sync._timeouts pyfutex.sync.errors",
     "pyfutex.sync._robust",
     "pyfutex._capi",
     "pyfutex.cyfutex",
@@ -83,6 +83,7 @@ IMPORT = re.compile(
 # Functions that sleep. They have no mode: their contract is to be called detached.
 SLEEPERS = {
     "await_mark",
+    "barrier_sleep",
     "bell_wait",
     "engine_sleep",
     "kernel_lock_pi",
@@ -92,11 +93,10 @@ SLEEPERS = {
     "kernel_waitv",
     "park",
     "pi_enter",
-    "plain_sleep",
     "region_map_lock",
     "region_map_publish",
     "robust_sleep",
-    "sleep_robustly",
+    "slots_watch",
 }
 
 
@@ -167,8 +167,14 @@ def enclosing(lines, index):
 
 
 def is_detached(lines, index):
-    """Whether a line stands in a `with nogil:` block of its function."""
-    return any(line.text == "with nogil:" for line in enclosing(lines, index))
+    """Whether a line stands in a `with nogil:` block of its function, or in a function that sleeps itself."""
+    return any(line.text == "with nogil:" or defines_sleeper(line) for line in enclosing(lines, index))
+
+
+def defines_sleeper(line):
+    """Whether a function that sleeps, and needs no interpreter, begins in this line."""
+    name = re.match(r"cdef [\w *]*?(\w+)\(", line.text)
+    return name is not None and name[1] in SLEEPERS and line.text.endswith("nogil:")
 
 
 def rest_of_function(lines, index):
@@ -203,7 +209,7 @@ def where(name, lines, index):
 
 def test_every_module_has_its_layer():
     modules = {module for _, module in cython_files(".pyx", ".pxd")}
-    modules |= {"pyfutex.results", "pyfutex.aio"}
+    modules |= {"pyfutex.results", "pyfutex.aio", "pyfutex.sync.errors"}
     assert modules == set(ROW)
 
 
@@ -273,6 +279,8 @@ def test_functions_that_sleep_are_called_detached():
             continue
         lines = logical_lines(path)
         for index, line in enumerate(lines):
+            if defines_sleeper(line):
+                continue
             for function in SLEEPERS.intersection(re.findall(r"\b(\w+)\(", line.text)):
                 seen.add(function)
                 assert is_detached(lines, index), where(path.name, lines, index)

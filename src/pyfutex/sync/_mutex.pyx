@@ -3,12 +3,14 @@
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBUSY, EINTR, ENOSYS, EPERM, ETIMEDOUT
 from libc.stdint cimport int64_t
+from posix.time cimport timespec
 
 from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, deadline_never, now_ns
 from pyfutex._core.kernelcalls cimport kernel_wait, kernel_wake
 from pyfutex._core.parker cimport Parker, parker_self, parker_sleeps
 from pyfutex._errors cimport raise_errno
+from pyfutex._wakerule cimport wake_gave_way, wake_gives_way
 from pyfutex.sync._robust cimport (
     EDEADLK,
     ENOTRECOVERABLE,
@@ -21,9 +23,7 @@ from pyfutex.sync._robust cimport (
     robust_spin,
     robust_try,
 )
-from pyfutex._wakerule cimport wake_gave_way, wake_gives_way
 from pyfutex.sync._thread cimport robust_thread
-from posix.time cimport timespec
 
 import os
 
@@ -66,46 +66,36 @@ cdef void note_sleep() noexcept:
         parker_sleeps(p, now_ns(CLOCK_MONOTONIC))
 
 
-cdef inline int plain_sleep(Mutex *m, Deadline until) noexcept nogil:
-    """Sleep once: 0, look again; -ETIMEDOUT, -EINTR: nobody woke us; or another errno."""
-    cdef long answer
-    if load_relaxed_u32(m.word) != HELD_PARKED and not cas_u32(m.word, HELD, HELD_PARKED):
-        return 0
-    answer = kernel_wait(m.word, HELD_PARKED, 0xFFFFFFFF, until, m.flag)
-    return 0 if answer == -EAGAIN else <int> answer
-
-
 cdef int plain_acquire(Mutex *m, Deadline until, bint has_slept, bint handles_signals) except 1:
-    cdef int why
+    cdef long why
     while not cas_u32(m.word, FREE, HELD_PARKED if has_slept else HELD):
+        if load_relaxed_u32(m.word) != HELD_PARKED and not cas_u32(m.word, HELD, HELD_PARKED):
+            continue
         note_sleep()
         with nogil:
-            why = plain_sleep(m, until)
+            why = kernel_wait(m.word, HELD_PARKED, 0xFFFFFFFF, until, m.flag)
         has_slept = True
         if why == -EINTR:
             if handles_signals:
                 PyErr_CheckSignals()
         elif why == -ETIMEDOUT:
-            return why
-        elif why:
-            raise_errno(-why)
+            return <int> why
+        elif why and why != -EAGAIN:
+            raise_errno(<int> -why)
     return 0
-
-
-cdef int sleep_robustly(RobustLock *robust, Deadline until) noexcept nogil:
-    cdef timespec limit
-    if until.ns == NEVER:
-        return robust_sleep(robust, NULL, CLOCK_MONOTONIC)
-    limit.tv_sec = until.ns // 1000000000
-    limit.tv_nsec = until.ns % 1000000000
-    return robust_sleep(robust, &limit, until.clock)
 
 
 cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint handles_signals) except 1:
     cdef Thread *t = robust_thread()
+    cdef timespec end
+    cdef timespec *limit = NULL
     cdef int why
     if t == NULL:
         raise_errno(ENOSYS, "there are no robust futexes here")
+    if until.ns != NEVER:
+        end.tv_sec = until.ns // 1000000000
+        end.tv_nsec = until.ns % 1000000000
+        limit = &end
     # Pending all the while, but for signal handlers, which may take other locks: if we are killed when a wake has been spent
     # on us, the kernel passes it on.
     robust_begin(robust, t)
@@ -113,10 +103,11 @@ cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint
         why = robust_try(robust, t, has_slept)
         if why != -EBUSY:
             return why
+        note_sleep()
         with nogil:
             if not has_slept:
                 robust_spin(robust)
-            why = sleep_robustly(robust, until)
+            why = robust_sleep(robust, limit, until.clock)
         has_slept = True
         if why == -EINTR:
             if handles_signals:

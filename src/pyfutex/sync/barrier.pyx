@@ -156,7 +156,7 @@ cdef int hold(Barrier b, bint again) except -1:
     return 0
 
 
-cdef int sleep_once(Barrier b, uint32_t turn, uint32_t roster, Deadline until) noexcept nogil:
+cdef int barrier_sleep(Barrier b, uint32_t turn, uint32_t roster, Deadline until) noexcept nogil:
     cdef int why
     if b.slots.n:
         why = slots_watch(&b.slots, &b.words.turn, turn, &b.words.roster, roster, until)
@@ -174,7 +174,7 @@ cdef bint await_change(Barrier b, Deadline until) except -1:
     try:
         note_sleep()
         with nogil:
-            why = sleep_once(b, turn, roster, until)
+            why = barrier_sleep(b, turn, roster, until)
         if why == -EINTR:
             PyErr_CheckSignals()
         elif why and why != -ETIMEDOUT:
