@@ -51,6 +51,15 @@ def increments(lock: Lock, counter: memoryview, n: int) -> tuple[int, int]:
     return start, time.perf_counter_ns()
 
 
+def unguarded(n: int) -> int:
+    """A contender: one thread that counts up without a lock."""
+    counter = memoryview(bytearray(COUNT.size)).cast("q")
+    start = time.perf_counter_ns()
+    for _ in repeat(None, n):
+        counter[0] = successor(counter[0])
+    return time.perf_counter_ns() - start
+
+
 def check(counter: memoryview, n: int) -> None:
     """AssertionError: the lock did not exclude."""
     if counter[0] != n:

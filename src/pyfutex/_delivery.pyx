@@ -14,7 +14,6 @@ from libc.stdlib cimport free, malloc
 
 from pyfutex._core.atomic cimport store_release_u32, unlikely
 from pyfutex._core.checks cimport check_no_lock
-from pyfutex._core.clock cimport CLOCK_MONOTONIC, now_ns
 from pyfutex._core.completions cimport Completions, bell_ring, completions_push
 from pyfutex._core.engine cimport deliver_threads
 from pyfutex._core.nativewaiter cimport deliver_natives
@@ -22,7 +21,7 @@ from pyfutex._core.parker cimport MARKED, Parker, parker_self
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED
 from pyfutex._core.waiter cimport IN_QUEUE, Waiter as CWaiter, mark_waiter
 from pyfutex._core.waitv cimport settle_entries
-from pyfutex._wakerule cimport wake_gave_way, wake_gives_way
+from pyfutex._wakerule cimport wake_begins, wake_ends
 from pyfutex.waiter cimport Waiter, run_callback
 
 
@@ -42,13 +41,13 @@ cdef enum:
 
 cdef void deliver_adaptively(Taken *taken) noexcept:
     cdef Parker *p = parker_self()
-    cdef int64_t now = now_ns(CLOCK_MONOTONIC)
-    if not wake_gives_way(p, now):
+    cdef int64_t began = wake_begins(p)
+    if began:
+        with nogil:
+            deliver_threads(taken)
+    else:
         deliver_threads(taken)
-        return
-    with nogil:
-        deliver_threads(taken)
-    wake_gave_way(p, now)
+    wake_ends(p, began)
 
 
 cdef void settle(Taken *taken) noexcept:

@@ -19,19 +19,24 @@ cdef enum:
     LOWEST_SCORE = -8
 
 
-cdef inline bint wake_gives_way(Parker *p, int64_t now) noexcept:
-    # Before each wake of threads: whether to detach for it, after which wake_gave_way is due. p: the caller's, or NULL.
+cdef inline int64_t wake_begins(Parker *p) noexcept:
+    """Before each wake of threads: 0, keep the GIL; else give it up meanwhile. wake_ends takes the answer, after the wake."""
     if p == NULL:
-        return False
+        return 0
     if p.woke_at and p.score > LOWEST_SCORE:
         p.score -= 1
+    return now_ns(CLOCK_MONOTONIC) if p.score >= DETACH_SCORE else 0
+
+
+cdef inline void wake_ends(Parker *p, int64_t began) noexcept:
+    cdef int64_t now
+    if p == NULL:
+        return
+    # Read after the wake: on one core, the woken thread runs in it.
+    now = now_ns(CLOCK_MONOTONIC)
     p.woke_at = now
-    return p.score >= DETACH_SCORE
-
-
-cdef inline void wake_gave_way(Parker *p, int64_t began) noexcept:
-    if now_ns(CLOCK_MONOTONIC) - began > LONG_DETACH_NS:
+    if began and now - began > LONG_DETACH_NS:
         p.score -= LONG_DETACH
-    else:
+    elif began:
         # It came back at once: waking again without having slept would not have hurt.
         p.woke_at = 0

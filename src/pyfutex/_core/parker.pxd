@@ -29,7 +29,7 @@ cdef enum:
 
 cdef enum:
     MAX_SCORE = 3
-    SOON_NS = 3000      # a sleep that follows a wake later than this was not because of it
+    SOON_NS = 20000     # a sleep that follows a wake later than this was not because of it
 
 
 cdef struct Parker:

@@ -242,17 +242,23 @@ static inline int pyfutex_lock_try(pyfutex_lock *l, pyfutex_thread *t, int has_s
     return pyfutex_lock_taken(l, t, seen);
 }
 
-/* A while without a system call, for as long as somebody holds it. */
-static inline void pyfutex_lock_spin(const pyfutex_lock *l)
+/* Try again for a while without a system call. As pyfutex_lock_try. */
+static inline int pyfutex_lock_spin(pyfutex_lock *l, pyfutex_thread *t)
 {
-    int spins;
-    for (spins = 0; spins < PYFUTEX_SPINS && __atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK; ++spins) {
+    int spins, answer;
+    for (spins = 0; spins < PYFUTEX_SPINS; ++spins) {
+        if (!(__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK)) {
+            answer = pyfutex_lock_try(l, t, 0);
+            if (answer != -EBUSY)
+                return answer;
+        }
 #if defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();
 #elif defined(__aarch64__)
         __asm__ volatile("isb" ::: "memory");
 #endif
     }
+    return -EBUSY;
 }
 
 /* Nobody let it go for long. If its owner is no more and the kernel did not say so, nobody will: the kernel's walk of its list
@@ -434,9 +440,10 @@ static inline int pyfutex_acquire_until(pyfutex_lock *l, const struct timespec *
     if (t == NULL)
         return -ENOSYS;
     pyfutex_lock_begin(l, t);
+    answer = pyfutex_lock_spin(l, t);
+    if (answer != -EBUSY)
+        return answer;
     while ((answer = pyfutex_lock_try(l, t, has_slept)) == -EBUSY) {
-        if (!has_slept)
-            pyfutex_lock_spin(l);
         answer = pyfutex_lock_sleep(l, deadline, clock);
         has_slept = 1;
         if (answer != 0 && answer != -EINTR) {

@@ -10,7 +10,7 @@ from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, deadline_neve
 from pyfutex._core.kernelcalls cimport kernel_wait, kernel_wake
 from pyfutex._core.parker cimport Parker, parker_self, parker_sleeps
 from pyfutex._errors cimport raise_errno
-from pyfutex._wakerule cimport wake_gave_way, wake_gives_way
+from pyfutex._wakerule cimport wake_begins, wake_ends
 from pyfutex.sync._robust cimport (
     EDEADLK,
     ENOTRECOVERABLE,
@@ -46,17 +46,17 @@ cdef int mutex_raise(int error) except 1:
 
 cdef int plain_release_parked(Mutex *m) noexcept:
     cdef Parker *p
-    cdef int64_t now
+    cdef int64_t began
     if not cas_u32(m.word, HELD_PARKED, FREE):
         return -EPERM
     p = parker_self()
-    now = now_ns(CLOCK_MONOTONIC)
-    if not wake_gives_way(p, now):
+    began = wake_begins(p)
+    if began:
+        with nogil:
+            kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
+    else:
         kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
-        return 0
-    with nogil:
-        kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
-    wake_gave_way(p, now)
+    wake_ends(p, began)
     return 0
 
 
@@ -99,14 +99,16 @@ cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint
     # Pending all the while, but for signal handlers, which may take other locks: if we are killed when a wake has been spent
     # on us, the kernel passes it on.
     robust_begin(robust, t)
+    if not has_slept:
+        why = robust_spin(robust, t)
+        if why != -EBUSY:
+            return why
     while True:
         why = robust_try(robust, t, has_slept)
         if why != -EBUSY:
             return why
         note_sleep()
         with nogil:
-            if not has_slept:
-                robust_spin(robust)
             why = robust_sleep(robust, limit, until.clock)
         has_slept = True
         if why == -EINTR:

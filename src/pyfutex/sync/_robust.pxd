@@ -59,7 +59,7 @@ cdef extern from "pyfutex_lock.h" nogil:
     void robust_begin "pyfutex_lock_begin" (RobustLock *l, Thread *t)
     void robust_end "pyfutex_lock_end" (Thread *t)
     int robust_try "pyfutex_lock_try" (RobustLock *l, Thread *t, bint has_slept)
-    void robust_spin "pyfutex_lock_spin" (const RobustLock *l)
+    int robust_spin "pyfutex_lock_spin" (RobustLock *l, Thread *t)
     int robust_sleep "pyfutex_lock_sleep" (RobustLock *l, const timespec *deadline, int clock)
     int robust_release "pyfutex_lock_release" (RobustLock *l, Thread *t)
     int robust_consistent "pyfutex_lock_consistent" (RobustLock *l, const Thread *t)
