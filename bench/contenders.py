@@ -222,6 +222,16 @@ def _() -> Lock:
 # Semaphores
 
 
+@enter(Kind.SEMAPHORE, "sync.Semaphore", "pyfutex")
+def _(value: int) -> Lock:
+    return Lock(sync.Semaphore(value))
+
+
+@enter(Kind.SEMAPHORE, "sync.Semaphore-shared", "pyfutex", across_processes=True)
+def _(value: int) -> Lock:
+    return Lock(sync.Semaphore.create(page(shared=True), value=value))
+
+
 @enter(Kind.SEMAPHORE, "futexsemaphore", "pyfutex")
 def _(value: int) -> Lock:
     return Lock(overfutex.Semaphore(word(), value))
@@ -283,6 +293,11 @@ def _(value: int) -> Lock:
 # Events
 
 EVENT = {"set + clear": "it.set(); it.clear()", "is_set": "it.is_set()"}
+
+
+@enter(Kind.EVENT, "sync.Event", "pyfutex")
+def _() -> Operations:
+    return Operations({"it": sync.Event()}, EVENT)
 
 
 @enter(Kind.EVENT, "futexevent", "pyfutex")

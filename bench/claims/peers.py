@@ -25,8 +25,8 @@ OPERATIONS = {
 }
 OURS = {
     Kind.LOCK: "sync.Lock",
-    Kind.SEMAPHORE: "futexsemaphore",
-    Kind.EVENT: "futexevent",
+    Kind.SEMAPHORE: "sync.Semaphore",
+    Kind.EVENT: "sync.Event",
     Kind.CELL: "pyfutex.Futex",
     Kind.WAKER: "pyfutex.Manager.futex",
 }
