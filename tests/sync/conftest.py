@@ -1,6 +1,7 @@
 """Primitives in an object and in shared memory, threads and processes that sleep on them."""
 
 import mmap
+import os
 import signal
 import struct
 
@@ -91,3 +92,12 @@ def interrupt(page, wait_until):
         signal.pthread_kill(thread.ident, number)
 
     return send
+
+
+@pytest.fixture
+def one_processor():
+    """Keep the test, and the processes it starts, on one processor."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)

@@ -43,14 +43,6 @@ def memory():
     return mmap.mmap(-1, mmap.PAGESIZE)
 
 
-@pytest.fixture
-def one_processor():
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    yield
-    os.sched_setaffinity(0, before)
-
-
 def n_sleepers_left(memory, word):
     """How many sleep on a word of which nobody would wake them: one at most, which is woken."""
     return Kernel().wake(Memory(memory), word)

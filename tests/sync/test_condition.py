@@ -1,0 +1,222 @@
+"""Condition: told to look again, moved to the lock asleep; in an object and in shared memory."""
+
+import pickle
+import signal
+import struct
+import threading
+
+import pytest
+from sync.sleeping import sleeps, sleeps_on, slept_on, within
+
+from pyfutex import sync
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+LOCK_WORD, NOTICES, WAITING = 16, 64, 68
+
+
+@pytest.fixture
+def waiting(wait_until):
+    """Wait until so many wait for a condition and have let its lock go: ``waiting(condition, n)``."""
+
+    def wait(condition, n):
+        def all_wait():
+            with condition:
+                return repr(condition).endswith(f" {n})>")
+
+        wait_until(all_wait)
+
+    return wait
+
+
+def wait_once(condition, **how):
+    """Wait, with the lock."""
+    with condition:
+        return condition.wait(**how)
+
+
+def test_who_is_notified_goes_on(make, spawn, waiting):
+    condition = make(sync.Condition)
+    waiters = [spawn(wait_once, condition) for _ in range(3)]
+    waiting(condition, 3)
+    with condition:
+        condition.notify_all()
+    assert [each.result() for each in waiters] == [True] * 3
+
+
+def test_so_many_go_on_as_are_notified(make, spawn, waiting, asleep):
+    condition = make(sync.Condition)
+    waiters = [spawn(wait_once, condition) for _ in range(4)]
+    waiting(condition, 4)
+    asleep(condition, *waiters)
+    with condition:
+        condition.notify(3)
+    waiting(condition, 1)
+    assert sum(each.done for each in waiters) >= 3
+    with condition:
+        condition.notify()
+    assert [each.result() for each in waiters] == [True] * 4
+
+
+def test_whoever_is_notified_is_moved_asleep(page, spawn, waiting, wait_until):
+    condition = sync.Condition.create(page)
+    waiter = spawn(wait_once, condition)
+    waiting(condition, 1)
+    first = within(page).start
+    wait_until(lambda: sleeps_on(waiter.tid, within(page)) and slept_on(waiter.tid) == first + NOTICES)
+    with condition:
+        condition.notify_all()
+        # The kernel has moved it: there is nobody to wake at the notices any more, and it has not run.
+        condition.notify_all()
+        assert sleeps_on(waiter.tid, within(page))
+        assert struct.unpack_from("I", page, LOCK_WORD)[0] >> 31
+    assert waiter.result() is True
+
+
+def test_time_goes_by(make):
+    condition = make(sync.Condition)
+    with condition:
+        assert condition.wait(0) is False
+        assert condition.wait(0.001) is False
+        assert condition.wait(-1) is False
+        assert condition.wait_for(lambda: False, 0.001) is False
+        assert condition.wait_for(lambda: 7) == 7
+    assert not condition.locked()
+
+
+def test_a_notice_at_the_last_moment_counts(make, spawn, waiting):
+    condition = make(sync.Condition)
+    waiter = spawn(wait_once, condition, timeout=50)
+    waiting(condition, 1)
+    with condition:
+        condition.notify()
+    assert waiter.result() is True
+
+
+def test_it_has_to_be_held(make):
+    condition = make(sync.Condition)
+    for call in (condition.wait, condition.notify, condition.notify_all):
+        with pytest.raises(RuntimeError, match="un-acquired"):
+            call()
+
+
+def test_a_lock_held_twice_is_let_go_and_held_twice_again(make, spawn, waiting):
+    condition = make(sync.Condition)
+
+    def wait_within():
+        with condition, condition:
+            condition.wait()
+            return condition.lock._recursion_count()
+
+    waiter = spawn(wait_within)
+    waiting(condition, 1)
+    with condition:
+        condition.notify()
+    assert waiter.result() == 2
+
+
+@pytest.mark.parametrize("kind", [sync.Lock, sync.RLock])
+def test_a_lock_of_its_own_place(page, kind, spawn, waiting):
+    lock = kind.create(page, 128)
+    condition = sync.Condition.create(page, 0, lock)
+    again = sync.Condition.attach(page, 0, kind.attach(page, 128))
+    waiter = spawn(wait_once, again)
+    waiting(condition, 1)
+    with lock:
+        condition.notify()
+    assert waiter.result() is True
+
+
+def test_the_lock_has_to_be_the_one_it_was_made_for(page):
+    sync.Condition.create(page, 0)
+    with pytest.raises(ValueError, match="of its own"):
+        sync.Condition.attach(page, 0, sync.Lock.create(page, 128))
+    sync.Condition.create(page, 256, sync.Lock.attach(page, 128))
+    with pytest.raises(ValueError, match="name it"):
+        sync.Condition.attach(page, 256)
+
+
+def test_a_lock_elsewhere_is_refused(page):
+    with pytest.raises(TypeError, match="in shared memory"):
+        sync.Condition.create(page, 0, sync.Lock())
+    with pytest.raises(TypeError, match="in shared memory"):
+        sync.Condition.create(page, 0, threading.Lock())
+    with pytest.raises(TypeError, match=r"Condition\.create"):
+        sync.Condition(sync.Lock.create(page))
+
+
+def test_processes_meet(page, fork, wait_until, waiting):
+    condition = sync.Condition.create(page)
+    children = [fork(lambda: wait_once(sync.Condition.attach(page))) for _ in range(4)]
+    waiting(condition, 4)
+    with condition:
+        condition.notify_all()
+    wait_until(lambda: all(child.has_ended() for child in children))
+    assert [child.status for child in children] == [0] * 4
+
+
+def test_ctrl_c_ends_a_wait_with_the_lock_held(make, spawn, interrupt, handle):
+    condition = make(sync.Condition)
+    main = threading.current_thread()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    handle(stop)
+    sender = spawn(interrupt, condition, main)
+    with condition:
+        with pytest.raises(KeyboardInterrupt):
+            condition.wait()
+        assert condition._is_owned()
+    sender.result()
+    assert not condition.locked()
+    assert repr(condition).endswith(" 0)>")
+
+
+def test_a_signal_handler_that_returns_leaves_it_waiting(make, spawn, interrupt, handle, wait_until):
+    condition, handled = make(sync.Condition), []
+    main = threading.current_thread()
+    handle(lambda: handled.append(condition.locked()))
+
+    def send_and_notify():
+        interrupt(condition, main)
+        wait_until(lambda: handled)
+        with condition:
+            condition.notify()
+
+    sender = spawn(send_and_notify)
+    assert wait_once(condition) is True
+    sender.result()
+    assert handled == [False]
+
+
+def test_a_notice_to_one_whom_a_handler_stops_is_passed_on(make, spawn, handle, asleep, wait_until, waiting):
+    condition, handled = make(sync.Condition), []
+    main = threading.current_thread()
+
+    def stop():
+        handled.append(True)
+        raise KeyboardInterrupt
+
+    def conduct():
+        waiting(condition, 1)
+        wait_until(lambda: sleeps("self", main.native_id))
+        other = spawn(wait_once, condition)
+        waiting(condition, 2)
+        asleep(condition, other)
+        with condition:
+            condition.notify()  # moves the main thread, which has waited longer, to the lock
+            signal.pthread_kill(main.ident, signal.SIGUSR1)
+            wait_until(lambda: handled)
+        return other.result()
+
+    handle(stop)
+    conductor = spawn(conduct)
+    with condition, pytest.raises(KeyboardInterrupt):
+        condition.wait()
+    assert conductor.result() is True
+
+
+def test_it_is_not_pickled():
+    with pytest.raises(TypeError, match="attach"):
+        pickle.dumps(sync.Condition())
