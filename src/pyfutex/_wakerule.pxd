@@ -20,7 +20,7 @@ cdef enum:
 
 
 cdef inline int64_t wake_begins(Parker *p) noexcept:
-    """Before each wake of threads: 0, keep the GIL; else give it up meanwhile. wake_ends takes the answer, after the wake."""
+    """Before each wake of threads: 0, keep the GIL; else give it up meanwhile. wake_ends, after the wake, takes it."""
     if p == NULL:
         return 0
     if p.woke_at and p.score > LOWEST_SCORE:

@@ -46,8 +46,6 @@ cdef struct Mutex:
 cdef int mutex_acquire(Mutex *m, Deadline until, bint has_slept) except 1
 # The same without a deadline for those who must have it before they can raise: no signal handler runs meanwhile.
 cdef int mutex_acquire_again(Mutex *m) except 1
-# Before each sleep, on whatever word. Requires: attached.
-cdef void note_sleep() noexcept
 # The same for those who make good what a dead owner left: 0; -EOWNERDEAD, with which it is held; or another negative errno
 # of mutex_try, or -ETIMEDOUT. Raises what a signal handler raised, where they are let run: not held.
 cdef int mutex_wait(Mutex *m, Deadline until, bint handles_signals) except 1

@@ -2,15 +2,12 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBUSY, EINTR, ENOSYS, EPERM, ETIMEDOUT
-from libc.stdint cimport int64_t
 from posix.time cimport timespec
 
 from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32
-from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, NEVER, deadline_never, now_ns
-from pyfutex._core.kernelcalls cimport kernel_wait, kernel_wake
-from pyfutex._core.parker cimport Parker, parker_self, parker_sleeps
+from pyfutex._core.clock cimport Deadline, NEVER, deadline_never
+from pyfutex._core.kernelcalls cimport kernel_wait
 from pyfutex._errors cimport raise_errno
-from pyfutex._wakerule cimport wake_begins, wake_ends
 from pyfutex.sync._robust cimport (
     EDEADLK,
     ENOTRECOVERABLE,
@@ -24,6 +21,7 @@ from pyfutex.sync._robust cimport (
     robust_try,
 )
 from pyfutex.sync._thread cimport robust_thread
+from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
 
 import os
 
@@ -45,25 +43,10 @@ cdef int mutex_raise(int error) except 1:
 
 
 cdef int plain_release_parked(Mutex *m) noexcept:
-    cdef Parker *p
-    cdef int64_t began
     if not cas_u32(m.word, HELD_PARKED, FREE):
         return -EPERM
-    p = parker_self()
-    began = wake_begins(p)
-    if began:
-        with nogil:
-            kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
-    else:
-        kernel_wake(m.word, 1, 0xFFFFFFFF, m.flag)
-    wake_ends(p, began)
+    wake_sleepers(m.word, 1, m.flag)
     return 0
-
-
-cdef void note_sleep() noexcept:
-    cdef Parker *p = parker_self()
-    if p != NULL:
-        parker_sleeps(p, now_ns(CLOCK_MONOTONIC))
 
 
 cdef int plain_acquire(Mutex *m, Deadline until, bint has_slept, bint handles_signals) except 1:

@@ -19,9 +19,9 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.kernelcalls cimport kernel_wake
 from pyfutex.sync._robust cimport SharedHead, SharedKind
 from pyfutex.sync._shared cimport Opening, Shared
+from pyfutex.sync._sleepers cimport wake_sleepers
 
 
 cdef enum:
@@ -56,7 +56,7 @@ cdef inline void waitword_init(WaitWord *w, uint32_t *word, int flag) noexcept n
 
 
 # Wake `n` of those who sleep on a word that holds `held`; if there are fewer, drop WAITERS, unless the word has changed.
-# Whether that is right by then is for the primitive to argue.
-cdef inline void waitword_wake(WaitWord *w, int n, uint32_t held) noexcept nogil:
-    if kernel_wake(w.word, n, 0xFFFFFFFF, w.flag) < n:
+# Whether that is right by then is for the primitive to argue. Requires: attached.
+cdef inline void waitword_wake(WaitWord *w, int n, uint32_t held) noexcept:
+    if wake_sleepers(w.word, n, w.flag) < n:
         cas_u32(w.word, held, held & ~<uint32_t> WAITERS)

@@ -10,6 +10,7 @@ from pyfutex._core.kernelcalls cimport kernel_wait
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._robust cimport SharedKind
 from pyfutex.sync._shared cimport Opening, Shared, shared_bind
+from pyfutex.sync._sleepers cimport note_sleep
 
 
 cdef enum:
@@ -32,6 +33,7 @@ cdef int waitword_sleep(WaitWord *w, uint32_t seen, Deadline until) except 1:
         limit = deadline_after(LOOK_AGAIN_NS)
         if until.ns < limit.ns:
             limit = until
+    note_sleep()
     with nogil:
         answer = <int> kernel_wait(w.word, seen | WAITERS, 0xFFFFFFFF, limit, w.flag)
     if answer == -EINTR:

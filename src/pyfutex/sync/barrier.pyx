@@ -15,7 +15,6 @@ from pyfutex.sync._mutex cimport (
     mutex_raise,
     mutex_release,
     mutex_wait,
-    note_sleep,
     plain_init,
     robust_init,
 )
@@ -32,6 +31,7 @@ from pyfutex.sync._slots cimport (
 )
 from pyfutex.sync._thread cimport robust_thread
 from pyfutex.sync._timeouts cimport wait_deadline
+from pyfutex.sync._sleepers cimport note_sleep
 
 import operator
 from threading import BrokenBarrierError

@@ -13,7 +13,7 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_wait, kernel_wake
+from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_wait
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport (
     HELD,
@@ -23,12 +23,12 @@ from pyfutex.sync._mutex cimport (
     mutex_is_owned,
     mutex_raise,
     mutex_release,
-    note_sleep,
 )
 from pyfutex.sync._robust cimport KIND_CONDITION, Thread, WAITERS, robust_begin, robust_end
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, shared_bind
 from pyfutex.sync._thread cimport robust_thread
 from pyfutex.sync._timeouts cimport wait_deadline
+from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
 from pyfutex.sync.lock cimport Lock
 from pyfutex.sync.rlock cimport RLock, rlock_depth, rlock_in, rlock_is_owned, rlock_owned
 
@@ -178,7 +178,7 @@ cdef int notify(Condition c, uint32_t n) except -1:
     now = load_relaxed_u32(&c.notices.n) + 1
     store_relaxed_u32(&c.notices.n, now)
     if c.m == NULL:
-        answer = kernel_wake(&c.notices.n, <int> n, 0xFFFFFFFF, c.flag)
+        answer = wake_sleepers(&c.notices.n, <int> n, c.flag)
     else:
         # Before they move: if we are killed here, they are woken when the kernel sees that the lock has waiters.
         if c.m.robust != NULL:

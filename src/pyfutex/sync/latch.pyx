@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_previous_u32, load_acquire_u32
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_wake
+from pyfutex._core.kernelcalls cimport PRIVATE_FLAG
 from pyfutex.sync._robust cimport KIND_LATCH
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening
 from pyfutex.sync._timeouts cimport wait_deadline
@@ -18,6 +18,7 @@ from pyfutex.sync._waitword cimport (
     waitword_repr,
     waitword_sleep,
 )
+from pyfutex.sync._sleepers cimport wake_sleepers
 
 
 cdef enum:
@@ -135,7 +136,7 @@ cdef class Latch:
                 break
             seen = found
         if seen & WAITERS and steps == left(self, seen):
-            kernel_wake(self.w.word, EVERYBODY, 0xFFFFFFFF, self.w.flag)
+            wake_sleepers(self.w.word, EVERYBODY, self.w.flag)
 
     def wait(self, timeout=None):
         """Wait until the count is zero.

@@ -21,7 +21,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u64,
 )
 from pyfutex._core.clock cimport Deadline, deadline_never
-from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_wait, kernel_wake
+from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_wait
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport (
     mutex_consistent,
@@ -30,7 +30,6 @@ from pyfutex.sync._mutex cimport (
     mutex_release,
     mutex_try,
     mutex_wait,
-    note_sleep,
     plain_init,
     robust_init,
 )
@@ -39,6 +38,7 @@ from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, ZERO_IS_ONE, shared_a
 from pyfutex.sync._slots cimport bytes_with_slots, slot_acquire, slot_home, slot_leave, slots_find, slots_take, words_of
 from pyfutex.sync._thread cimport robust_thread, thread_self
 from pyfutex.sync._timeouts cimport acquire_deadline, is_forever
+from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
 
 import operator
 
@@ -170,7 +170,7 @@ cdef int read_release(RWLock rw) except -1:
         found = cas_previous_u32(&rw.words.readers, seen, seen - 1)
         if found == seen:
             if seen == CLOSED | 1:
-                kernel_wake(&rw.words.readers, 1, EVERYBODY, rw.gate.flag)
+                wake_sleepers(&rw.words.readers, 1, rw.gate.flag)
             return 0
         seen = found
     raise RuntimeError("nobody holds this lock for reading")
