@@ -44,15 +44,15 @@ def test_who_is_notified_goes_on(make, spawn, waiting):
     assert [each.result() for each in waiters] == [True] * 3
 
 
-def test_so_many_go_on_as_are_notified(make, spawn, waiting, asleep):
+def test_so_many_go_on_as_are_notified(make, spawn, waiting, asleep, wait_until):
     condition = make(sync.Condition)
     waiters = [spawn(wait_once, condition) for _ in range(4)]
     waiting(condition, 4)
     asleep(condition, *waiters)
     with condition:
         condition.notify(3)
+    wait_until(lambda: sum(each.done for each in waiters) == 3)
     waiting(condition, 1)
-    assert sum(each.done for each in waiters) >= 3
     with condition:
         condition.notify()
     assert [each.result() for each in waiters] == [True] * 4
