@@ -76,7 +76,9 @@ def run(options: argparse.Namespace) -> int:
         return 1
     finally:
         gc.unfreeze()
-    print(f"\nWhat each of the last ones did, over and over, with `lock = Lock.attach(memory)`:\n\n{turn_source()}")
+    print(
+        f"\nWhat each of the last ones did, over and over, with `lock = Lock.attach(memory)`:\n\n{turn_source()}"
+    )
     faults = losses(found)
     for fault in faults:
         print(f"FAILED: {fault}", file=sys.stderr)
