@@ -1,6 +1,6 @@
 # Each target sets up what it needs; nothing is installed outside the environments named below.
 #
-#   make demo     a bounded queue between real threads, then whole programs as guests of Unicorn
+#   make demo     processes killed with a shared lock, a queue between real threads, whole programs as guests of Unicorn
 #   make test     the test suite
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
@@ -36,6 +36,8 @@ PACKAGE_ARGS ?=
 N ?= 20000
 DIFFERENTIAL_ARGS ?=
 KILLS_ARGS ?=
+# Arguments of the crash demo and of the queue demo.
+CRASH_ARGS ?= --seconds 6
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
@@ -64,6 +66,8 @@ pip_build := $(pip) --no-build-isolation --no-deps --force-reinstall
 tsan_build := -Csetup-args=-Db_sanitize=thread -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
 
 demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
+	@$(in_venv) python -m pyfutex demo crash $(CRASH_ARGS)
+	@echo
 	@$(in_venv) python -m pyfutex demo queue $(DEMO_ARGS)
 	@echo
 	@$(in_venv) python examples/unicorn_guest --demo

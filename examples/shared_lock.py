@@ -1,21 +1,12 @@
-from multiprocessing import shared_memory
+import mmap
 
-from pyfutex.sync import Lock, OwnerDied
+from pyfutex.sync import Lock
 
-memory = shared_memory.SharedMemory(create=True, size=4096)  # others: SharedMemory(memory.name)
-lock = Lock.attach(memory.buf, 0)  # zero bytes are a free lock: nobody has to be first
-total = memory.buf[64:72].cast("q")
-
-try:
-    lock.acquire()
-except OwnerDied:  # held now; its last owner died with it
-    total[0] = max(total[0], 0)  # make good what it left half done
-    lock.consistent()
-total[0] += 1
-lock.release()
-print(total[0])
-
-total.release()
-del lock  # the last user of the memory may close it now
-memory.close()
-memory.unlink()
+with open("turns", "a+b") as file:  # any program that opens this file shares what is in it
+    file.truncate(4096)
+    memory = mmap.mmap(file.fileno(), 4096)
+lock = Lock.attach(memory)  # zero bytes are a free lock: nobody has to be first
+turns = memoryview(memory)[64:72].cast("q")
+with lock:
+    turns[0] += 1
+    print("turn", turns[0])

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from pyfutex.demo import queue
+from pyfutex.demo import crash, queue
 from pyfutex.sidebyside import command as qiling
 
 DEFAULT = ("demo", "queue")
@@ -35,10 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pyfutex", description="The futex manager at work.")
+    parser = argparse.ArgumentParser(prog="python -m pyfutex", description="pyfutex at work.")
     parser.add_argument("--version", action="version", version=f"pyfutex {version('pyfutex')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     demos = commands.add_parser("demo", help="run a demo").add_subparsers(metavar="NAME", required=True)
+    crash.add_arguments(demos.add_parser("crash", help="processes that are killed with a shared lock"))
     queue.add_arguments(demos.add_parser("queue", help="a bounded queue over futex words"))
     qiling.add_arguments(commands.add_parser("qiling", help="a program on Qiling, with pyfutex and without"))
     return parser

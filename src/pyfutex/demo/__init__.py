@@ -1,6 +1,6 @@
 """Programs that show pyfutex at work, run by ``python -m pyfutex demo NAME``.
 
-Each demo is built from the public interface alone, measures itself beside what the standard library offers,
+Each demo is built from the public interface alone, shows itself beside what the standard library offers,
 checks what it did, and ends with status 1 if anything was lost.
 
 Layers of the queue demo, lowest first::
@@ -16,4 +16,19 @@ Layers of the queue demo, lowest first::
     report          medians and ratios as a table
     progress        the bar while it runs
     queue           the command: options, rounds, exit status
+
+Layers of the crash demo, lowest first::
+
+    sleepers        whether processes sleep, as the kernel tells
+    children        forked processes that do not outlive their parent
+    robustlock      what is asked of a lock
+    robustpthread   the C library's, by ctypes
+    mortallock      multiprocessing's
+    turn            the ten lines that a worker does again and again
+    board           where the processes write what they do, in shared memory
+    watchedlock     a lock that writes there who takes it, and what he finds
+    gang            workers under one lock, killed at random
+    forgotten       the death of a waiter that a lock may not survive, step by step
+    livelines       lines that change in place
+    crash           the command: options, the three gangs, exit status
 """
