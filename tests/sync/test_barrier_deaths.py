@@ -261,17 +261,16 @@ def test_only_a_robust_one_registers(page, robust):
 
 def test_a_barrier_that_is_dropped_while_registered_keeps_its_memory(page, fork, wait_until):
     def drop():
-        mine = Barrier.attach(page)
+        mine = Barrier.create(page, parties=2)
         mine.register()
         with pytest.warns(ResourceWarning):
             del mine
         return True
 
-    barrier = Barrier.create(page, parties=2)
     child = fork(drop)
     wait_until(child.has_ended)
     assert child.status == 0
-    assert barrier.broken
+    assert Barrier.attach(page).broken
 
 
 @pytest.mark.stress

@@ -157,18 +157,23 @@ def test_memory_closes_after_its_locks_are_free(memory):
     memory.close()
 
 
-def test_a_handle_that_is_dropped_while_held_says_so_and_keeps_the_memory(memory):
-    other = Lock.create(memory)
-    lock = Lock.attach(memory)
-    lock.acquire()
-    handles = [lock]
-    del lock
+def test_the_last_handle_that_is_dropped_while_held_says_so_and_keeps_the_memory(memory):
+    handles = [Lock.create(memory)]
+    handles[0].acquire()
     with pytest.warns(ResourceWarning, match="dropped while it is held"):
         handles.clear()
-    other.release()
-    del other
+    Lock.attach(memory).release()
     with pytest.raises(BufferError):
         memory.close()
+
+
+def test_a_handle_that_is_dropped_while_another_is_left_says_nothing(memory):
+    lock = Lock.create(memory)
+    with warnings.catch_warnings(), lock:
+        warnings.simplefilter("error")
+        assert Lock.attach(memory).locked()
+    del lock
+    memory.close()
 
 
 def test_a_handle_that_is_dropped_while_another_process_holds_it_says_nothing(file, memory):

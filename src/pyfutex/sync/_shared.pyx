@@ -98,13 +98,36 @@ cdef class Shared:
     """Where a primitive lies, and what keeps it mapped."""
 
     def __del__(self):
-        if self.head == NULL or stamp_flags(self.head.stamp) & NOT_ROBUST or self.head.space == 0:
+        if self.head == NULL or not is_last_handle(<uint64_t> self.head):
+            return
+        if stamp_flags(self.head.stamp) & NOT_ROBUST or self.head.space == 0:
             return
         # Were the memory unmapped, the kernel could not read the thread's list when it ends, and every lock taken before
         # this one would stay locked.
         if is_held_here(<RobustLock *> self.head) or slots_are_held_here(&self.slots):
             Py_INCREF(self.memory)
             warnings.warn("a shared lock is dropped while it is held: its memory stays mapped", ResourceWarning, 2)
+
+
+# How many objects there are at an address: while another one is left, so is its export, and the memory is mapped.
+cdef dict handles = {}
+
+
+cdef int add_handle(uint64_t at) except -1:
+    with cython.critical_section(handles):
+        handles[at] = handles.get(at, 0) + 1
+    return 0
+
+
+cdef bint is_last_handle(uint64_t at) except -1:
+    """Whether it was the last one; it is counted no more."""
+    with cython.critical_section(handles):
+        n = handles[at] - 1
+        if n:
+            handles[at] = n
+        else:
+            del handles[at]
+    return n == 0
 
 
 cdef bint is_held_here(const RobustLock *lock) noexcept:
@@ -177,6 +200,7 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
             )
     found_flags[0] = stamp_flags(stamp)
     found_number[0] = stamp_number(stamp)
+    add_handle(at)
     shared.memory = memory
     shared.head = head
     shared.offset = offset
