@@ -1,0 +1,285 @@
+"""Whoever changes the directory of an arena is killed, or interrupted, before each of its stores; the next one repairs."""
+
+import itertools
+import os
+import signal
+
+import pytest
+from sync.programs import forked
+
+from pyfutex.sync import Arena
+from pyfutex.sync._directory import (
+    BLOCK_NEXT_AT,
+    CHANGING_AT,
+    FREE,
+    FREE_AT,
+    N_LISTS,
+    UNIT,
+)
+
+STORES = {"store", "store64", "fetch_add", "fetch_sub", "fetch_add64"}
+
+
+class Watched:
+    """A memory, or a map, before each of whose stores something is called."""
+
+    def __init__(self, real, before):
+        self._real = real
+        self._before = before
+
+    def __getattr__(self, name):
+        method = getattr(self._real, name)
+        if name not in STORES:
+            return method
+
+        def store(*args):
+            self._before()
+            return method(*args)
+
+        return store
+
+    def __getitem__(self, where):
+        return self._real[where]
+
+    def __setitem__(self, where, what):
+        # Half of it, and then all of it.
+        self._before()
+        half = slice(where.start, (where.start + where.stop) // 2)
+        self._real[half] = what[: half.stop - half.start]
+        self._before()
+        self._real[where] = what
+
+
+class WatchedFile:
+    """An arena's file, whose map is watched."""
+
+    def __init__(self, file, before):
+        self._file = file
+        self.map = Watched(file.map, before)
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+def watch(arena, before):
+    """Have `before` called before each store of the directory."""
+    directory = arena._directory
+    directory._memory = Watched(arena._file.memory, before)
+    directory._file = WatchedFile(arena._file, before)
+
+
+def at_step(n, act):
+    """What acts at its n-th call."""
+    steps = itertools.count()
+
+    def step():
+        if next(steps) == n:
+            act()
+
+    return step
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def check(arena):
+    """Blocks, index, lists and count say the same."""
+    directory = arena._directory
+    memory = arena._file.memory
+    with directory:
+        assert memory.load(CHANGING_AT) == 0
+        entries = list(directory.entries())
+        assert len({entry.name for entry in entries}) == len(entries) == len(directory)
+        for entry in entries:
+            assert directory.find(entry.name.encode()) == entry.block
+            assert entry.primitive is not None
+        free = {block for block, state in directory._blocks() if state == FREE}
+        listed = []
+        for i in range(N_LISTS):
+            block = memory.load(FREE_AT + 4 * i) * UNIT
+            while block:
+                listed.append(block)
+                assert min(directory._tag(block)[0], N_LISTS - 1) == i
+                block = memory.load(block + BLOCK_NEXT_AT) * UNIT
+        assert sorted(listed) == sorted(free)
+
+
+def insert_new(arena):
+    arena.lock("new")
+
+
+def insert_large(arena):
+    arena.barrier("new", 600)
+
+
+def insert_in_a_place_of_another(arena):
+    arena.event("new")
+
+
+def fill_the_index(arena):
+    for i in range(60):
+        arena.event(f"more {i}")
+
+
+def remove(arena):
+    arena.delete("two")
+
+
+CHANGES = [insert_new, insert_large, insert_in_a_place_of_another, fill_the_index, remove]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "arena"
+    with Arena.create(path, maximum=1 << 20) as arena:
+        arena.lock("one")
+        arena.semaphore("two")
+        arena.event("gone")
+        arena.delete("gone")
+        for i in range(40):
+            arena.once(f"{i}")
+    return path
+
+
+def sound_after(path, before, change):
+    """Look whether an arena is whole, and whether all of a change was done, or none of it."""
+    with Arena.attach(path) as arena:
+        found = set(arena.names())
+        check(arena)
+        lost, came = before - found, found - before
+        if change is remove:
+            assert (lost, came) in (({"two"}, set()), (set(), set()))
+        else:
+            assert lost == set()
+        if change in CHANGES[:3]:
+            assert came in (set(), {"new"})
+        change_is_possible(arena, change, lost, came)
+        check(arena)
+
+
+def change_is_possible(arena, change, lost, came):
+    """Make the same change now, and see that all that was there works."""
+    if not (lost if change is remove else came):
+        change(arena)
+    if "new" in arena:
+        arena.delete("new")
+    with arena.lock("one"):
+        arena.lock("after").acquire(blocking=False)
+        arena.lock("after").release()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_killed_before_any_store(path, change):
+    whole = path.read_bytes()
+    steps = itertools.count() if change is not fill_the_index else itertools.count(0, 7)
+    for n in steps:
+        path.write_bytes(whole)
+        with Arena.attach(path) as arena:
+            before = set(arena.names())
+
+        def child(n=n):
+            with Arena.attach(path) as mine:
+                watch(mine, at_step(n, die))
+                change(mine)
+
+        with forked(child) as pid:
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        sound_after(path, before, change)
+    assert n > 5
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_interrupted_before_any_store(path, change):
+    whole = path.read_bytes()
+    for n in itertools.count(0, 3):
+        path.write_bytes(whole)
+        with Arena.attach(path) as arena:
+            before = set(arena.names())
+            watch(arena, at_step(n, interrupt))
+            try:
+                change(arena)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        sound_after(path, before, change)
+    assert n > 5
+
+
+def test_killed_at_the_repair(path):
+    for n in itertools.count():
+
+        def leave_half_done(n=n):
+            mine = Arena.attach(path)
+            watch(mine, at_step(6, die))
+            mine.lock(f"new {n}")
+
+        def die_at_the_repair(n=n):
+            mine = Arena.attach(path)
+            watch(mine, at_step(n, die))
+            mine.names()
+
+        with forked(leave_half_done) as pid:
+            os.waitpid(pid, 0)
+        with forked(die_at_the_repair) as pid:
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with Arena.attach(path) as arena:
+            check(arena)
+            assert {"one", "two", "0", "39"} <= set(arena.names())
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+    assert n > 10
+
+
+def test_memory_that_was_allocated_and_not_said_is_used(path):
+    with Arena.attach(path) as arena:
+        os.posix_fallocate(arena.fileno(), 0, 1 << 20)
+        fill_the_index(arena)
+        for i in range(2000):
+            arena.lock(f"lock {i}")
+        check(arena)
+
+
+def test_a_directory_that_was_written_over_is_an_error(path):
+    arena = Arena.attach(path)
+    block = next(entry.block for entry in arena.entries() if entry.name == "two")
+    memory = arena._file.memory
+    tag = memory.load64(block)
+    for damaged in 0, 1, (1 << 64) - 1, tag ^ 1 << 33, tag | 0xFFFF_FFFF:
+        memory.store64(block, damaged)
+        with pytest.raises(OSError, match="wrote over"):
+            arena.names()
+        memory.store64(block, tag)
+    arena.names()
+
+
+def test_an_index_that_was_written_over_ends_no_search(path):
+    arena = Arena.attach(path)
+    first, n_places = arena._directory._index()
+    block = next(arena._directory.entries()).block
+    arena._file.map[first : first + 4 * n_places] = (block // UNIT).to_bytes(4, "little") * n_places
+    with pytest.raises(OSError, match="wrote over"):
+        arena.lock("not there")
+
+
+def test_lists_that_were_written_over_are_an_error_and_made_anew(path):
+    arena = Arena.attach(path)
+    arena.delete("two")
+    memory = arena._file.memory
+    free = [block for block, state in arena._directory._blocks() if state == FREE]
+    for block in free:
+        memory.store(block + BLOCK_NEXT_AT, block // UNIT)
+    arena.event("a place again")
+    with pytest.raises(OSError, match="wrote over"):
+        arena.event("the same place")
+    arena.event("the same place")
+    check(arena)
