@@ -10,7 +10,7 @@ import pytest
 from sync.arenas import in_arena
 from sync.programs import finds_a_dead_owner, sleeps
 
-from pyfutex.sync import Arena, NotRecoverable
+from pyfutex.sync import Arena, NotRecoverable, _directory
 
 MAKE = {
     "Lock": lambda arena, name: arena.lock(name),
@@ -390,9 +390,21 @@ def test_a_signal_handler_that_finds_the_directory_held_gets_an_error(arena, han
             caught.append(error)
 
     handle(look)
-    with arena._directory:
-        signal.raise_signal(signal.SIGUSR1)
+    arena._directory.acquire()
+    signal.raise_signal(signal.SIGUSR1)
+    arena._directory.release()
     assert len(caught) == 1
+    look()
+    assert len(caught) == 1
+
+
+def test_a_directory_that_is_held_for_long_is_an_error(arena, path, monkeypatch):
+    with in_arena(path, "arena._directory.acquire()\nmeet()\n") as program:
+        program.meets()
+        monkeypatch.setattr(_directory, "PATIENCE_S", 0.01)
+        with pytest.raises(TimeoutError, match=f"thread {program.process.pid} has held"):
+            arena.lock("it")
+    assert arena.names() == []
 
 
 def test_an_arena_is_not_called_nor_pickled(arena):

@@ -1,22 +1,29 @@
 """Whoever changes the directory of an arena is killed, or interrupted, before each of its stores; the next one repairs."""
 
+import contextlib
 import itertools
+import linecache
 import os
 import signal
+import sys
 
 import pytest
 from sync.programs import forked
 
-from pyfutex.sync import Arena
+from pyfutex.sync import Arena, _directory
+from pyfutex.sync import arena as arena_module
+from pyfutex.sync._anatomy import WORD_AT
 from pyfutex.sync._directory import (
     BLOCK_NEXT_AT,
     CHANGING_AT,
     FREE,
     FREE_AT,
+    LOCK_AT,
     N_LISTS,
     UNIT,
 )
 
+TRACED = {_directory.__file__, arena_module.__file__}
 STORES = {"store", "store64", "fetch_add", "fetch_sub", "fetch_add64"}
 
 
@@ -91,7 +98,8 @@ def check(arena):
     """Blocks, index, lists and count say the same."""
     directory = arena._directory
     memory = arena._file.memory
-    with directory:
+    directory.acquire()
+    try:
         assert memory.load(CHANGING_AT) == 0
         entries = list(directory.entries())
         assert len({entry.name for entry in entries}) == len(entries) == len(directory)
@@ -107,6 +115,8 @@ def check(arena):
                 assert min(directory._tag(block)[0], N_LISTS - 1) == i
                 block = memory.load(block + BLOCK_NEXT_AT) * UNIT
         assert sorted(listed) == sorted(free)
+    finally:
+        directory.release()
 
 
 def insert_new(arena):
@@ -212,6 +222,63 @@ def test_interrupted_before_any_store(path, change):
                 break
         sound_after(path, before, change)
     assert n > 5
+
+
+def trace_until(n, raises):
+    """A trace function that raises before the n-th line of the arena's modules, as a signal handler may."""
+    steps = itertools.count()
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_filename not in TRACED:
+            return None
+        # Signal handlers run after calls, not between a `try` or `finally` and what stands beside it.
+        text = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        is_beside = text in ("try:", "finally:") or text.endswith(".release()")
+        if event == "line" and not is_beside and next(steps) == n:
+            sys.settrace(None)
+            raise raises
+        return trace
+
+    return trace
+
+
+@pytest.mark.parametrize("change", [insert_new, insert_large, remove])
+def test_interrupted_before_any_line(path, change):
+    whole = path.read_bytes()
+    for n in itertools.count():
+        path.write_bytes(whole)
+        arena = Arena.attach(path)
+        before = set(arena.names())
+        memory = arena._file.memory
+        memory.store(CHANGING_AT, n & 1)  # in every other round there is a repair to interrupt
+        sys.settrace(trace_until(n // 2, KeyboardInterrupt))
+        try:
+            change(arena)
+        except KeyboardInterrupt:
+            assert memory.load(LOCK_AT + WORD_AT) == 0
+        else:
+            break
+        finally:
+            sys.settrace(None)
+        sound_after(path, before, change)
+    assert n > 50
+
+
+def test_interrupted_when_it_has_found_a_dead_owner(path):
+    def die_with_it():
+        Arena.attach(path)._directory.acquire()
+        die()
+
+    for n in range(30):
+        with forked(die_with_it) as pid:
+            os.waitpid(pid, 0)
+        arena = Arena.attach(path)
+        sys.settrace(trace_until(n, KeyboardInterrupt))
+        with contextlib.suppress(KeyboardInterrupt):
+            arena.names()
+        sys.settrace(None)
+        with Arena.attach(path) as another:
+            check(another)
 
 
 def test_killed_at_the_repair(path):

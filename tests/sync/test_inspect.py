@@ -227,7 +227,7 @@ def test_where_proc_does_not_tell_the_kernel_counts(arena, path, look, wait_unti
 
 def test_a_directory_that_somebody_holds_keeps_nobody_from_looking(arena, path, look):
     arena.lock("db")
-    with in_arena(path, "arena._directory.__enter__()\nmeet()\n") as program:
+    with in_arena(path, "arena._directory.acquire()\nmeet()\n") as program:
         program.meets()
         _, said = look(path)
         assert re.search(r"^db +Lock +free$", said, re.MULTILINE)

@@ -127,8 +127,7 @@ class ArenaFile:
         made = cls(fd, path, maximum)
         made.map[: HEAD.size] = HEAD.pack(MAGIC, LAYOUT_VERSION, ORDER, maximum, GRAIN, FIRST_AT)
         made.populate()
-        with Directory(made) as directory:
-            directory.format()
+        Directory(made).format()  # nobody else has it
         return made
 
     # --- finding ---

@@ -38,7 +38,9 @@ there repairs. A free block keeps its tag until it has another one, so that the 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 import zlib
 from array import array
 from errno import EBADMSG, ENAMETOOLONG
@@ -50,8 +52,6 @@ from pyfutex.sync.lock import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
-    from typing import Self
 
     from pyfutex.sync._arenafile import ArenaFile
 
@@ -209,33 +209,56 @@ class Names:
 
 
 class Directory(Names):
-    """The names of an arena. ``with directory:`` holds its lock, and repairs what a dead holder left."""
+    """The names of an arena, to change; between `acquire` and `release`.
+
+    Attributes
+    ----------
+    release : callable
+        Let its lock go. In a ``finally`` no signal handler that raises can come before it, as it could before the first
+        line of an ``__exit__`` in Python.
+    """
 
     def __init__(self, file: ArenaFile) -> None:
         super().__init__(file)
         self._lock = Lock.attach(file.map, LOCK_AT)
+        self.release = self._lock.release
 
-    def __enter__(self) -> Self:
+    def acquire(self) -> None:
+        """Get its lock, and repair what somebody left half changed. If this raises, the lock is not held.
+
+        Raises
+        ------
+        RuntimeError
+            A signal handler looks in while its thread holds it.
+        TimeoutError
+            A process that was stopped holds it.
+        """
+        if self._is_mine():
+            raise RuntimeError(
+                "the calling thread is at work in this arena: a signal handler came in between"
+            )
         try:
-            if not self._lock.acquire(timeout=PATIENCE_S):
-                holder = self._memory.load(LOCK_AT + WORD_AT) & TID_MASK
-                raise TimeoutError(
-                    f"thread {holder} has held the directory of {self._file.path} for {PATIENCE_S:.0f} s"
-                )
-        except OwnerDied:
-            self._lock.consistent()  # `repair` looks at what it left, not at who
-        try:
+            try:
+                if not self._lock.acquire(timeout=PATIENCE_S):
+                    raise TimeoutError(
+                        f"thread {self._holder()} has held the directory of {self._file.path} for {PATIENCE_S} s"
+                    )
+            except OwnerDied:
+                self._lock.consistent()  # `repair` looks at what it left, not at who
             if self._memory.load(CHANGING_AT):
                 self.repair()
         except BaseException:
-            self._lock.release()
+            if self._is_mine():
+                with contextlib.suppress(RuntimeError):
+                    self._lock.consistent()
+                self._lock.release()
             raise
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._lock.release()
+    def _holder(self) -> int:
+        return self._memory.load(LOCK_AT + WORD_AT) & TID_MASK
+
+    def _is_mine(self) -> bool:
+        return self._holder() == threading.get_native_id()
 
     def insert(self, name: bytes, size: int, make: Callable[[int], T]) -> tuple[int, T]:
         """Make an entry of `size` bytes by ``make(at)``; its block, and what that returned. Requires: no such name."""

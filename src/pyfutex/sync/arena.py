@@ -375,7 +375,9 @@ class Arena:
             found: T = handle.primitive
             return found
         encoded = encoded_name(name)
-        with self._directory as directory:
+        directory = self._directory
+        directory.acquire()
+        try:
             file.populate()
             block = directory.find(encoded)
             if block:
@@ -386,6 +388,8 @@ class Arena:
                 block, primitive = directory.insert(encoded, size, lambda at: create(file.memory, at))
             if keep:
                 self._handles[name] = Handle(primitive, what, block, directory.serial(block))
+        finally:
+            directory.release()
         return primitive
 
     def names(self) -> list[str]:
@@ -395,16 +399,24 @@ class Arena:
     def entries(self) -> list[Entry]:
         """All names, with what they stand for and where it lies: tuples of name, block, at, size, primitive."""
         self._opened().populate()
-        with self._directory as directory:
+        directory = self._directory
+        directory.acquire()
+        try:
             return list(directory.entries())
+        finally:
+            directory.release()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __len__(self) -> int:
         self._opened()
-        with self._directory as directory:
+        directory = self._directory
+        directory.acquire()
+        try:
             return len(directory)
+        finally:
+            directory.release()
 
     def __contains__(self, name: object) -> bool:
         self._opened()
@@ -414,9 +426,13 @@ class Arena:
             encoded = encoded_name(name)
         except (OSError, ValueError):
             return False
-        with self._directory as directory:
+        directory = self._directory
+        directory.acquire()
+        try:
             self._file.populate()
             return directory.find(encoded) != 0
+        finally:
+            directory.release()
 
     def delete(self, name: str, /) -> None:
         """Delete what has a name; its place is used again.
@@ -434,7 +450,9 @@ class Arena:
         """
         encoded = encoded_name(name)
         file = self._opened()
-        with self._directory as directory:
+        directory = self._directory
+        directory.acquire()
+        try:
             file.populate()
             block = directory.find(encoded)
             if not block:
@@ -443,6 +461,8 @@ class Arena:
             if entry.primitive is not None:
                 retire(file.memory, entry, entry.primitive)
             directory.remove(encoded)
+        finally:
+            directory.release()
         self._handles.pop(name, None)
 
     def __repr__(self) -> str:
