@@ -5,6 +5,7 @@ import gc
 import operator
 import os
 import signal
+import zlib
 
 import pytest
 from sync.arenas import in_arena
@@ -186,6 +187,14 @@ def test_a_look_at_a_name_does_not_depend_on_their_number(arena):
     assert looks < 5_000 * 5
 
 
+def test_names_of_one_checksum_are_two_names(arena):
+    assert zlib.crc32(b"plumless") == zlib.crc32(b"buckeroo")
+    assert arena.lock("plumless") is not arena.lock("buckeroo")
+    arena.delete("plumless")
+    assert arena.names() == ["buckeroo"]
+    assert "plumless" not in arena
+
+
 def test_delete_and_make_again(arena):
     for _ in range(3):
         arena.lock("it")
@@ -306,6 +315,14 @@ def test_a_condition_that_somebody_waits_for_is_not_deleted(arena, spawn, wait_u
         condition.notify()
     waiter.result()
     arena.delete("it")
+
+
+def test_who_has_found_a_name_that_was_deleted_makes_another_one(arena, path):
+    other = Arena.attach(path)
+    old = other.lock("it")
+    arena.delete("it")
+    assert other.lock("it") is not old
+    assert arena.names() == ["it"]
 
 
 def test_the_lock_of_a_dead_owner_is_deleted(arena, path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import mmap
 import os
 import resource
@@ -248,6 +249,13 @@ def test_an_arena_of_another_pid_namespace_is_refused(path):
                 find(path)
             assert caught.value.errno == errno.EXDEV
             assert caught.value.filename == str(path)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with pytest.raises(OSError):
+                Arena.attach(path)
+        del caught
+        gc.collect()
+        assert len(os.listdir("/proc/self/fd")) <= before
         memory[72] ^= 1
     Arena.attach(path).close()
 
@@ -359,6 +367,7 @@ try:
 except OSError as error:
     assert error.errno == errno.ENOSPC, error
 assert len(arena) == n > 500, n
+assert arena.size == 6 * 65536, arena.size
 arena.delete("1")
 with arena.lock("again"):
     pass
@@ -388,7 +397,7 @@ except OSError as error:
 
 
 def test_a_full_file_system_is_an_error_and_no_signal(tmp_path):
-    mount = 'mount -t tmpfs -o size=516k none "$0" && exec "$@"'
+    mount = 'mount -t tmpfs -o size=400k none "$0" && exec "$@"'
     command = [
         *apart("--mount"),
         "sh",

@@ -307,6 +307,14 @@ def test_killed_at_the_repair(path):
     assert n > 10
 
 
+def test_a_place_for_what_cannot_be_made_is_free_again(path):
+    with Arena.attach(path) as arena:
+        arena.delete("two")
+        with pytest.raises(ValueError):
+            arena.semaphore("two", -1)
+        check(arena)
+
+
 def test_memory_that_was_allocated_and_not_said_is_used(path):
     with Arena.attach(path) as arena:
         os.posix_fallocate(arena.fileno(), 0, 1 << 20)

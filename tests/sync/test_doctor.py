@@ -48,11 +48,16 @@ def test_without_proc_there_are_no_robust_locks():
     assert re.search(r"^less +inspect", done.stdout, re.MULTILINE)
 
 
-def test_a_namespace_within_another_is_said():
+def test_a_pid_namespace_that_is_not_the_machines_is_said():
     command = [*apart("--pid", "--fork", "--mount-proc"), sys.executable, "-m", "pyfutex", "doctor"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^(ok|less) +PID namespace +pid:\[\d+\]", done.stdout, re.MULTILINE)
+    assert re.search(r"^less +PID namespace +pid:\[\d+\], a container's", done.stdout, re.MULTILINE)
+
+
+def test_the_machines_pid_namespace_is_said(monkeypatch):
+    monkeypatch.setattr(doctor, "FIRST_PID_NAMESPACE", os.readlink("/proc/self/ns/pid"))
+    assert found("PID namespace").verdict is Verdict.OK
 
 
 def test_small_shared_memory_is_said():

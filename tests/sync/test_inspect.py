@@ -155,16 +155,20 @@ def test_what_is_not_made_good_or_never_will_be(arena, path, look):
 
 def test_a_circle_is_named(arena, path, look, wait_until):
     body = "arena.lock({!r}).acquire()\nmeet()\narena.lock({!r}).acquire()\n"
-    with in_arena(path, body.format("db", "log")) as one, in_arena(path, body.format("log", "db")) as two:
-        for program in one, two:
+    with (
+        in_arena(path, body.format("db", "log")) as one,
+        in_arena(path, body.format("log", "db")) as two,
+        in_arena(path, body.format("behind them", "db")) as three,
+    ):
+        programs = one, two, three
+        for program in programs:
             program.meets()
-        for program in one, two:
+        for program in programs:
             program.go_on()
-        wait_until(lambda: sleeps(one.process.pid) and sleeps(two.process.pid))
+        wait_until(lambda: all(sleeps(program.process.pid) for program in programs))
         status, said = look(path)
         assert status == 1
-        circle = said.splitlines()[-1]
-        assert circle.startswith("deadlock: ")
+        (circle,) = [line for line in said.splitlines() if line.startswith("deadlock: ")]
         first = rf"{one.process.pid} \(\S+\)"
         second = rf"{two.process.pid} \(\S+\)"
         assert re.fullmatch(
