@@ -239,6 +239,17 @@ def test_what_is_no_file_is_refused(tmp_path):
         Arena.open("/dev/null")
 
 
+def test_links_are_followed_but_in_shared_memory(path, name):
+    Arena.create(path).close()
+    link = path.parent / "link"
+    link.symlink_to(path)
+    Arena.attach(link).close()
+    os.symlink(path, f"/dev/shm/pyfutex-{name}")
+    with pytest.raises(OSError) as caught:
+        Arena.open(name)
+    assert caught.value.errno == errno.ELOOP
+
+
 def test_an_arena_of_another_pid_namespace_is_refused(path):
     Arena.create(path).close()
     with path.open("r+b") as file:

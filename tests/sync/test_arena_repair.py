@@ -10,20 +10,22 @@ import sys
 import pytest
 from sync.programs import forked
 
-from pyfutex.sync import Arena, _directory
+from pyfutex.sync import Arena, NotRecoverable, _directory, _retiring
 from pyfutex.sync import arena as arena_module
 from pyfutex.sync._anatomy import WORD_AT
 from pyfutex.sync._directory import (
     BLOCK_NEXT_AT,
     CHANGING_AT,
+    DELETED,
     FREE,
     FREE_AT,
     LOCK_AT,
     N_LISTS,
+    NAMED,
     UNIT,
 )
 
-TRACED = {_directory.__file__, arena_module.__file__}
+TRACED = {_directory.__file__, _retiring.__file__, arena_module.__file__}
 STORES = {"store", "store64", "fetch_add", "fetch_sub", "fetch_add64"}
 
 
@@ -279,6 +281,64 @@ def test_interrupted_when_it_has_found_a_dead_owner(path):
         sys.settrace(None)
         with Arena.attach(path) as another:
             check(another)
+
+
+def test_a_lock_whose_deletion_was_interrupted_can_be_taken_or_is_gone(path):
+    for n in itertools.count():
+        arena = Arena.attach(path)
+        old = arena.lock("one")
+        sys.settrace(trace_until(n, KeyboardInterrupt))
+        try:
+            arena.delete("one")
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        finally:
+            sys.settrace(None)
+        if "one" in arena and arena.lock("one") is old:
+            assert old.acquire(blocking=False)
+            old.release()
+        else:
+            with pytest.raises(NotRecoverable):
+                old.acquire()
+    assert n > 20
+
+
+def test_a_lock_whose_deletion_was_ended_by_a_kill_can_be_taken_or_is_gone(path):
+    for n in itertools.count():
+        arena = Arena.attach(path)
+        old = arena.lock("one")
+
+        def child(n=n):
+            mine = Arena.attach(path)
+            watch(mine, at_step(n, die))
+            mine.delete("one")
+
+        with forked(child) as pid:
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if "one" in arena and arena.lock("one") is old:
+            assert old.acquire(blocking=False)
+            old.release()
+        else:
+            with pytest.raises(NotRecoverable):
+                old.acquire()
+        if status == 0:
+            break
+    assert n > 5
+
+
+def test_a_lock_that_was_taken_when_its_deletion_had_been_begun_stays(path):
+    arena = Arena.attach(path)
+    block = arena._directory.find(b"one")
+    memory = arena._file.memory
+    with arena.lock("one"):
+        memory.store(CHANGING_AT, 1)
+        memory.store64(block, memory.load64(block) ^ (NAMED ^ DELETED) << 32)
+        assert "one" in Arena.attach(path)
+    check(arena)
+    assert arena.lock("one").acquire(blocking=False)
+    arena.lock("one").release()
 
 
 def test_killed_at_the_repair(path):

@@ -11,7 +11,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyfutex.kernel import Kernel
-from pyfutex.results import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +147,11 @@ def _described(what: Primitive) -> str:
     return f"{what.kind.title} made with {what.number}{robust}"
 
 
+def holder_of(memory: Memory, at: int, what: Primitive) -> int:
+    """A thread that holds a primitive or takes part in it; 0: there is none, or no telling."""
+    return next(filter(None, (memory.load(at + word) & TID_MASK for word in what.owned_words())), 0)
+
+
 KERNEL = Kernel()
 MOST_TRIES = 1000  # for a word that changes all the while
 
@@ -159,8 +163,3 @@ def n_asleep(memory: Memory, address: int) -> int:
         if moved is not None:
             return moved.requeued
     return 0
-
-
-def wake_all(memory: Memory, address: int) -> None:
-    """Wake all who sleep on a word."""
-    KERNEL.wake(memory, address, ALL, private=False)

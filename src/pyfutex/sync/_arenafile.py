@@ -135,7 +135,10 @@ class ArenaFile:
     @classmethod
     def attach(cls, path: str) -> ArenaFile:
         """Map the arena of this name. FileNotFoundError; ValueError: that is no arena, or one of another layout."""
-        return cls.attach_fd(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK), path)
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+        if os.path.dirname(path) == SHARED_MEMORY:
+            flags |= os.O_NOFOLLOW  # anybody may put a link there
+        return cls.attach_fd(os.open(path, flags), path)
 
     @classmethod
     def attach_fd(cls, fd: int, path: str) -> ArenaFile:

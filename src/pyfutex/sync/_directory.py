@@ -19,16 +19,16 @@ An arena, in the byte order of the machine:
 
 A block is a multiple of 64 bytes:
 
-    byte   0    its tag (64 bits): how many times 64 bytes it has (32 bits); 1 free, 2 named, 3 index (8 bits); bytes of the
-                name (8 bits); "pb" (16 bits), each above the one before
+    byte   0    its tag (64 bits), from the low end: how many times 64 bytes it has (32 bits); 1 free, 2 named, 3 index, 4
+                named and being deleted (8 bits); bytes of the name (8 bits); 0x6270 (16 bits)
            8    serial number of a named one (64 bits); of a free one 0
           16    CRC-32 of the name; of a free one, the next of its list (32 bits)
           20    0 (32 bits)
           24    the name, in UTF-8
-    then, at the next multiple of 64, the primitive, or the places of the index
 
-A place of the index (32 bits) is 0, empty; 1, empty again; or where a named block begins, divided by 64. That of a name is
-at its CRC modulo the places, or behind that, with none between that is 0.
+Then, at the next multiple of 64, the primitive, or the places of the index. A place (32 bits) is 0, empty; 1, empty again;
+or where a named block begins, divided by 64. That of a name is at its CRC modulo the places, or behind that, with none
+between that is 0.
 
 Blocks are what counts; index, lists and count follow from them, and `repair` makes them anew. A block is made whole first
 and gets its tag by one store then, a new one before the end of the blocks moves behind it: whoever dies leaves all of it or
@@ -46,7 +46,8 @@ from array import array
 from errno import EBADMSG, ENAMETOOLONG
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from pyfutex.sync._anatomy import TID_MASK, WORD_AT, Primitive, primitive_of
+from pyfutex.sync._anatomy import TID_MASK, WORD_AT, Primitive, holder_of, primitive_of
+from pyfutex.sync._retire import retire_lock
 from pyfutex.sync.errors import OwnerDied
 from pyfutex.sync.lock import Lock
 
@@ -71,7 +72,7 @@ FIRST_AT = 4096
 
 UNIT = 64
 N_LISTS = 128
-FREE, NAMED, INDEX = 1, 2, 3
+FREE, NAMED, INDEX, DELETED = 1, 2, 3, 4
 MARK = 0x6270
 AGAIN = 1  # an index place that is empty again
 LEAST_PLACES = 128
@@ -160,7 +161,7 @@ class Names:
         n_units, state, n_name = tag & 0xFFFF_FFFF, tag >> 32 & 0xFF, tag >> 40 & 0xFF
         if (
             tag >> 48 != MARK
-            or not FREE <= state <= INDEX
+            or not FREE <= state <= DELETED
             or not units(BLOCK_NAME_AT + n_name) <= n_units
             or block + UNIT * n_units > self._memory.load64(ALLOCATED_AT)
         ):
@@ -288,12 +289,19 @@ class Directory(Names):
         memory.store(CHANGING_AT, 0)
         return block, made
 
-    def remove(self, name: bytes) -> None:
-        """Let its block be used again. Requires: there is such a name."""
+    def remove(self, name: bytes, retire: Callable[[Entry], None]) -> None:
+        """Let its block be used again, unless `retire` raises, which puts it out of use. Requires: there is such a name."""
         memory = self._memory
         block, place = self._find(name)
         n_units, _, _ = self._tag(block)
         memory.store(CHANGING_AT, 1)
+        memory.store64(block, tag_of(n_units, DELETED, len(name)))
+        try:
+            retire(self.entry(block))
+        except BaseException:
+            memory.store64(block, tag_of(n_units, NAMED, len(name)))
+            memory.store(CHANGING_AT, 0)
+            raise
         self._free(block, n_units)
         memory.store(place, AGAIN)
         memory.fetch_sub(N_NAMES_AT, 1)
@@ -311,10 +319,20 @@ class Directory(Names):
         self._file.map[FREE_AT : FREE_AT + 4 * N_LISTS] = bytes(4 * N_LISTS)
         first, n_places = self._index()
         for block, state in self._blocks():
-            if state == FREE or (state == INDEX and block != first - INDEX_HEAD):
-                self._free(block, self._tag(block)[0])
+            n_units, _, n_name = self._tag(block)
+            if state == DELETED and not self._is_out_of_use(self.entry(block)):
+                memory.store64(block, tag_of(n_units, NAMED, n_name))
+            elif state in (FREE, DELETED) or (state == INDEX and block != first - INDEX_HEAD):
+                self._free(block, n_units)
         self._fill_index(first, n_places)
         memory.store(CHANGING_AT, 0)
+
+    def _is_out_of_use(self, entry: Entry) -> bool:
+        """Put it out of use, if nobody holds it: whether nobody does."""
+        what = entry.primitive
+        if what is None or not what.has_owner:
+            return True
+        return not holder_of(self._memory, entry.at, what) and retire_lock(self._file.memory, entry.at)
 
     def _reserve(self, n_units: int) -> None:
         """See to it that the next allocation of this size finds room."""

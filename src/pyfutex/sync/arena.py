@@ -454,13 +454,9 @@ class Arena:
         directory.acquire()
         try:
             file.populate()
-            block = directory.find(encoded)
-            if not block:
+            if not directory.find(encoded):
                 raise KeyError(name)
-            entry = directory.entry(block)
-            if entry.primitive is not None:
-                retire(file.memory, entry, entry.primitive)
-            directory.remove(encoded)
+            directory.remove(encoded, lambda entry: retire(file.memory, entry))
         finally:
             directory.release()
         self._handles.pop(name, None)
