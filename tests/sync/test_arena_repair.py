@@ -328,13 +328,28 @@ def test_a_lock_whose_deletion_was_ended_by_a_kill_can_be_taken_or_is_gone(path)
     assert n > 5
 
 
+def begin_deletion(arena, name):
+    """Leave the directory as somebody does who is killed after the first steps of a deletion."""
+    block = arena._directory.find(name)
+    memory = arena._file.memory
+    memory.store(CHANGING_AT, 1)
+    memory.store64(block, memory.load64(block) ^ (NAMED ^ DELETED) << 32)
+
+
+def test_a_deletion_that_was_begun_is_ended(path):
+    arena = Arena.attach(path)
+    old = arena.lock("one")
+    begin_deletion(arena, b"one")
+    assert "one" not in Arena.attach(path)
+    with pytest.raises(NotRecoverable):
+        old.acquire()
+    check(arena)
+
+
 def test_a_lock_that_was_taken_when_its_deletion_had_been_begun_stays(path):
     arena = Arena.attach(path)
-    block = arena._directory.find(b"one")
-    memory = arena._file.memory
     with arena.lock("one"):
-        memory.store(CHANGING_AT, 1)
-        memory.store64(block, memory.load64(block) ^ (NAMED ^ DELETED) << 32)
+        begin_deletion(arena, b"one")
         assert "one" in Arena.attach(path)
     check(arena)
     assert arena.lock("one").acquire(blocking=False)
