@@ -159,5 +159,5 @@ def blind_spots(sight: Sight) -> list[str]:
             f"not permitted to see where threads of {', '.join(processes)} sleep, which map this file, too"
         )
     if sight.n_unknown:
-        said.append(f"not permitted to see what {sight.n_unknown} other processes map")
+        said.append(f"not permitted to see what other processes map: {sight.n_unknown} of them")
     return said

@@ -26,6 +26,6 @@ def retire(memory: Memory, entry: Entry) -> None:
     for offset in what.slept_on_words():
         n = n_asleep(memory, entry.at + offset)
         if n:
-            raise OSError(EBUSY, f"{n} threads sleep on {entry.name!r}")
+            raise OSError(EBUSY, f"{entry.name!r} is slept on, threads: {n}")
     if what.has_owner and not retire_lock(memory, entry.at):
         raise OSError(EBUSY, f"{entry.name!r} was taken meanwhile")
