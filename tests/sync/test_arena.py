@@ -6,6 +6,7 @@ import operator
 import os
 import signal
 import zlib
+from pathlib import Path
 
 import pytest
 from sync.arenas import in_arena
@@ -336,16 +337,13 @@ def test_the_lock_of_a_dead_owner_is_deleted(arena, path):
 
 
 def test_close(arena, path):
-    lock = arena.lock("it")
-    with pytest.raises(BufferError, match="still has"):
-        arena.close()
-    assert not arena.closed
-    with lock, pytest.raises(BufferError):
-        arena.close()
     with arena.lock("it"), pytest.raises(BufferError, match="'it' is held by thread"):
         arena.close()
-    del lock
-    gc.collect()
+    arena.rwlock("rw").acquire_read()
+    with pytest.raises(BufferError, match="'rw' is held by thread"):
+        arena.close()
+    arena.rwlock("rw").release_read()
+    assert not arena.closed
     arena.close()
     arena.close()
     assert arena.closed
@@ -364,8 +362,26 @@ def test_close(arena, path):
         with pytest.raises(ValueError, match="closed"):
             use()
     with Arena.attach(path) as again:
-        assert again.names() == ["it"]
+        assert sorted(again.names()) == ["it", "rw"]
     assert again.closed
+
+
+def mappings(path):
+    """How often this process has a file mapped."""
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    return [line.split()[4] for line in maps].count(str(path.stat().st_ino))
+
+
+def test_what_is_left_of_a_closed_arena_works_and_keeps_it_mapped(arena, path):
+    lock = arena.lock("it")
+    with arena:
+        assert mappings(path) == 1
+    with Arena.attach(path) as again, lock:
+        assert not again.lock("it").acquire(blocking=False)
+    assert mappings(path) == 1
+    del lock
+    gc.collect()
+    assert mappings(path) == 0
 
 
 def test_the_child_of_a_fork_goes_on_with_it(arena, fork, wait_until):

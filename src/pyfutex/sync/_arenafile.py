@@ -211,15 +211,11 @@ class ArenaFile:
     # --- ending ---
 
     def close(self) -> None:
-        """Unmap it. BufferError: objects of this process lie in it."""
-        memory = self.memory
-        del self.memory
-        del memory
-        try:
-            self.map.close()
-        except BufferError:
-            self.memory = Memory(self.map)
-            raise
+        """Close its descriptor, and unmap it, or leave that to the last object of this process that lies in it."""
+        mapping = self.map
+        del self.memory, self.map
+        with contextlib.suppress(BufferError):
+            mapping.close()
         os.close(self.fd)
 
     def abandon(self) -> None:

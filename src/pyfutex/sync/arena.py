@@ -207,23 +207,21 @@ class Arena:
         os.unlink(self._file.path)
 
     def close(self) -> None:
-        """Unmap it. The names and what they stand for stay; a second call does nothing.
+        """Be done with it. The names and what they stand for stay; a second call does nothing.
+
+        It is unmapped when the last object in it is gone that this process has; those that are left work until then.
 
         Raises
         ------
         BufferError
-            A thread of this process holds something in it, or there are objects in it that somebody still has.
+            A thread of this process holds something in it.
         """
         if self.closed:
             return
         self._check_nothing_is_held()
         self._handles.clear()
         del self._directory
-        try:
-            self._file.close()
-        except BufferError:
-            self._directory = Directory(self._file)
-            raise BufferError("there are objects in this arena that somebody still has") from None
+        self._file.close()
 
     def _opened(self) -> ArenaFile:
         if self.closed:
