@@ -1,11 +1,13 @@
-"""``python -m pyfutex``: the demos and the comparison on Qiling; the queue demo if nothing is named."""
+"""``python -m pyfutex``: demos, looking in, and the comparison on Qiling; the queue demo if nothing is named."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from pyfutex import doctor
 from pyfutex.demo import crash, queue
+from pyfutex.inspecting import command as inspect
 from pyfutex.sidebyside import command as qiling
 
 DEFAULT = ("demo", "queue")
@@ -41,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     demos = commands.add_parser("demo", help="run a demo").add_subparsers(metavar="NAME", required=True)
     crash.add_arguments(demos.add_parser("crash", help="processes that are killed with a shared lock"))
     queue.add_arguments(demos.add_parser("queue", help="a bounded queue over futex words"))
+    inspect.add_arguments(commands.add_parser("inspect", help="what is in an arena, who holds it, who waits"))
+    doctor.add_arguments(commands.add_parser("doctor", help="what locks and arenas can do here"))
     qiling.add_arguments(commands.add_parser("qiling", help="a program on Qiling, with pyfutex and without"))
     return parser
 

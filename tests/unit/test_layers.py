@@ -22,7 +22,7 @@ LAYERS = (
     "pyfutex.sync.barrier pyfutex.sync.condition pyfutex.sync.rwlock",
     "pyfutex.sync.lock pyfutex.sync.rlock pyfutex.sync.once",
     "pyfutex.sync.event pyfutex.sync.latch pyfutex.sync.semaphore",
-    "pyfutex.sync._waitword",
+    "pyfutex.sync._waitword pyfutex.sync._retire",
     "pyfutex.sync._shared",
     "pyfutex.sync._slots",
     "pyfutex.sync._mutex",

@@ -2,6 +2,7 @@
 
 from threading import BrokenBarrierError
 
+from pyfutex.sync.arena import Arena
 from pyfutex.sync.barrier import Barrier
 from pyfutex.sync.condition import Condition
 from pyfutex.sync.errors import NotRecoverable, OwnerDied
@@ -14,6 +15,7 @@ from pyfutex.sync.rwlock import RWLock
 from pyfutex.sync.semaphore import BoundedSemaphore, Semaphore
 
 __all__ = [
+    "Arena",
     "Barrier",
     "BoundedSemaphore",
     "BrokenBarrierError",

@@ -42,6 +42,7 @@ cdef extern from "pyfutex_lock.h" nogil:
     const uint32_t WAITERS "FUTEX_WAITERS"
     const uint32_t OWNER_DIED "FUTEX_OWNER_DIED"
     const uint32_t CONSISTENT "PYFUTEX_CONSISTENT"
+    const uint32_t INCONSISTENT "PYFUTEX_INCONSISTENT"
     const uint32_t NOT_RECOVERABLE "PYFUTEX_NOT_RECOVERABLE"
 
     ctypedef struct RobustLock "pyfutex_lock":

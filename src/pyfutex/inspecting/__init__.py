@@ -1,0 +1,1 @@
+"""``python -m pyfutex inspect``: looking into an arena, or at a primitive in a file, from outside."""

@@ -1,0 +1,3 @@
+from pyfutex.memory import Memory
+
+def retire_lock(memory: Memory, at: int, /) -> bool: ...
