@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import unittest
 
 from test import _test_multiprocessing as suite
 
@@ -38,6 +37,11 @@ suite._TestCondition.check_invariant = nobody_waits
 
 suite.install_tests_in_module_dict(globals(), METHOD, only_type="processes")
 
+
+class TestSimpleQueue(suite.TestSimpleQueue):
+    """One of the tests that are of no type."""
+
+
 # Classes of these tests that use no primitive, queue or pool.
 for name in (
     "WithProcessesTestConnection",
@@ -51,10 +55,3 @@ for name in (
     "WithProcessesTestSharedMemory",
 ):
     globals().pop(name, None)
-
-# Tests that cannot pass, and why. Each is skipped with its reason.
-EXCUSED: dict[str, str] = {}
-for name, reason in EXCUSED.items():
-    cls, _, method = name.partition(".")
-    if cls in globals() and hasattr(globals()[cls], method):
-        setattr(globals()[cls], method, unittest.skip(reason)(getattr(globals()[cls], method)))
