@@ -76,12 +76,12 @@ class _OwnedLock(Generic[P]):
         raise NotImplementedError
 
     def __enter__(self) -> bool:
-        return self.acquire()
+        return self.shared.acquire()
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.release()
+        self.shared.release()
 
     def locked(self) -> bool:
         """Whether somebody holds it."""
@@ -153,6 +153,13 @@ class WholeRLock(RLock):
         """Take the lock; whether it is held now."""
         try:
             return super().acquire(block, timeout)
+        except OwnerDied:
+            self.consistent()
+            return True
+
+    def __enter__(self) -> bool:
+        try:
+            return self.shared.acquire()
         except OwnerDied:
             self.consistent()
             return True

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 # Of a packet: whether a message begins with it, and how many bytes of the message come after it.
 HEAD = struct.Struct("=?Q")
-MOST_BYTES = 32768
+WHOLE = HEAD.pack(True, 0)
+MOST_BYTES = 65536
 LOOK_AGAIN_SECONDS = 0.05
 
 
@@ -54,17 +55,22 @@ class Writer(_End):
         super().__init__(fd, writing, readable=False)
 
     def _send_bytes(self, buf: Any) -> None:
-        rest = memoryview(buf)
-        is_first = True
-        with self._writing:
-            while rest or is_first:
-                part, rest = rest[:MOST_BYTES], rest[MOST_BYTES:]
-                try:
-                    os.writev(self.fileno(), (HEAD.pack(is_first, len(rest)), part))
-                except ConnectionResetError:
-                    # What a socket says where a pipe says EPIPE.
-                    raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
-                is_first = False
+        fd = self.fileno()
+        message = memoryview(buf)
+        left = len(message) - MOST_BYTES
+        try:
+            with self._writing:
+                if left <= 0:
+                    os.writev(fd, (WHOLE, message))
+                    return
+                os.writev(fd, (HEAD.pack(True, left), message[:MOST_BYTES]))
+                while left > 0:
+                    part = message[-left:][:MOST_BYTES]
+                    left -= len(part)
+                    os.writev(fd, (HEAD.pack(False, left), part))
+        except ConnectionResetError:
+            # What a socket says where a pipe says EPIPE.
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
 
 
 class Reader(_End):
