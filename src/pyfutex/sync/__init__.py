@@ -43,8 +43,8 @@ def get_context(method: str | None = None) -> CrashProofContext:
     """A context of multiprocessing that goes on when a process of it dies.
 
     Its Lock, RLock, Condition, Semaphore, BoundedSemaphore, Event and Barrier are those of this module in shared memory,
-    with the signatures of multiprocessing's; its Queue, JoinableQueue, SimpleQueue, Pool, Value and Array use them, and so does
-    `ProcessPoolExecutor(mp_context=...)`. All of them can be handed to a process that is being started.
+    with the signatures of multiprocessing's; its Queue, JoinableQueue, SimpleQueue, Pool, Value and Array use them, and so
+    does `ProcessPoolExecutor(mp_context=...)`. All of them can be handed to a process that is being started.
 
     Parameters
     ----------
