@@ -72,6 +72,25 @@ def test_workers_that_are_killed_while_they_wait_lose_nothing(pool, wait_until):
         assert pool.map_async(double, range(9)).get(SECONDS) == [*range(0, 18, 2)]
 
 
+def test_tasks_are_taken_while_no_worker_is_there(context):
+    with context.Pool(2) as pool:
+        workers, pool._pool = pool._pool, []
+        for iterable in range(9), iter(range(9)):
+            results = pool.map_async(double, iterable)
+            assert results.get(SECONDS) == [*range(0, 18, 2)]
+        assert pool.map(double, []) == []
+        pool._pool = workers
+        pool.close()
+        pool.join()
+
+
+def test_workers_that_have_done_their_share_are_not_taken_for_dead(context):
+    with context.Pool(2, maxtasksperchild=1) as pool:
+        assert pool.map_async(double, range(9), chunksize=1).get(SECONDS) == [*range(0, 18, 2)]
+        pool.close()
+        pool.join()
+
+
 def test_a_task_that_cannot_be_unpickled_fails(pool):
     with pytest.raises(sync.WorkerDied):
         pool.apply_async(double, (RefusesToArrive(),)).get(SECONDS)

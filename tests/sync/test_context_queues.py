@@ -138,6 +138,22 @@ def test_a_message_goes_on_for_as_long_as_somebody_writes(ends, send, spawn, wai
         assert taking.result() == b"once"
 
 
+def test_a_message_goes_on_that_was_sent_while_its_writer_was_looked_for(ends, send):
+    reader, _, _ = ends
+
+    class SendsMeanwhile:
+        def acquire(self, block):
+            send(False, 0, b"ce")
+            return True
+
+        def release(self):
+            pass
+
+    send(True, 2, b"on")
+    reader._writing = SendsMeanwhile()
+    assert reader.recv_bytes() == b"once"
+
+
 @pytest.mark.parametrize("follows", [True, False])
 def test_the_rest_of_what_somebody_began_to_take_is_raised_once(follows, ends, send):
     reader, writer, _ = ends
@@ -248,12 +264,24 @@ def test_all_tasks_are_done_by_those_who_live(context, start, wait_until):
 def test_who_waits_for_the_tasks_survives_who_dies_with_the_condition(context, start, spawn, wait_until):
     queue, held = context.JoinableQueue(), context.Event()
     queue.put("task")
-    joining = spawn(queue.join)
     queue.get()
+    joining = spawn(queue.join)
+    wait_until(lambda: slept_on_condition(queue._cond))
     holder = start(hold, queue._cond, held)
     assert held.wait(SECONDS)
+    wait_until(lambda: has_sleepers(queue._cond))  # it has looked again
     kill(holder)
     queue.task_done()
     joining.result()
     queue.close()
     queue.join_thread()
+
+
+def slept_on_condition(condition):
+    """Whether somebody waits for a notice: docs/sync.md says where a condition counts them."""
+    return condition._place.view(condition.shared.SIZE).cast("I")[17]
+
+
+def has_sleepers(condition):
+    """Whether somebody sleeps on its lock: docs/sync.md says which bit that is."""
+    return condition._lock._place.view(64).cast("I")[4] >> 31

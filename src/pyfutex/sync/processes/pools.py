@@ -150,12 +150,28 @@ class Pool(pool.Pool):
     """`multiprocessing.Pool`: where a worker dies, the task that it had fails with `WorkerDied`."""
 
     _ctx: context.BaseContext
+    _processes: int
 
     def _setup_queues(self) -> None:
         self._inqueue = _Tasks(ctx=self._ctx)
         self._outqueue = _Results(ctx=self._ctx)
         self._quick_put = self._inqueue.put
         self._quick_get = self._outqueue.take
+
+    def _map_async(
+        self,
+        func: Any,
+        iterable: Any,
+        mapper: Any,
+        chunksize: int | None = None,
+        *callbacks: Any,
+        **options: Any,
+    ) -> Any:
+        if chunksize is None:
+            # The base divides by how many workers there are, of which all may have been killed.
+            iterable = iterable if hasattr(iterable, "__len__") else list(iterable)
+            chunksize = -(-len(iterable) // (self._processes * 4))
+        return super()._map_async(func, iterable, mapper, chunksize, *callbacks, **options)  # type: ignore[misc]
 
     @staticmethod
     def Process(ctx: context.DefaultContext, *args: Any, **kwds: Any) -> Any:
