@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 
-from pyfutex.sync import OwnerDied
+from pyfutex.sync import OwnerDied, TornMessage
 
 
 def kill(process):
@@ -116,3 +117,27 @@ class RefusesToArrive:
 def megabytes(n):
     """A result of many packets."""
     return bytes(n << 20)
+
+
+def put_for_ever(queue, seed):
+    """Put messages that say how long they are, of one packet and of several."""
+    rng = random.Random(seed)
+    while True:
+        n_bytes = rng.choice([5, 5000, 200_000, 800_000])
+        queue.put(b"%d:" % n_bytes + bytes(n_bytes))
+
+
+def get_for_ever(queue, counts):
+    """Take them, and count the whole ones, the torn ones and the wrong ones."""
+    while True:
+        try:
+            n_bytes, _, rest = queue.get().partition(b":")
+        except TornMessage:
+            counts[1] += 1
+        else:
+            counts[0 if int(n_bytes) == len(rest) else 2] += 1
+
+
+def echo(number, n_bytes):
+    """A result of that many bytes."""
+    return number, bytes(n_bytes)
