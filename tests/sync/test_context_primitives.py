@@ -14,7 +14,7 @@ import pytest
 from sync.participants import add, answer, hold, kill, take_over, wait_at, wait_on
 
 from pyfutex import sync
-from pyfutex.sync.processes import arenas
+from pyfutex.sync.processes import pages
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -218,14 +218,14 @@ def test_what_a_lock_prints_says_who_holds_it(spawn):
 
 
 def test_places_are_given_out_once_also_after_a_fork(fork):
-    first, second = arenas.allocate(8), arenas.allocate(100)
-    assert first.arena is not second.arena or second.offset >= first.offset + 8
-    large = arenas.allocate(arenas.ARENA_BYTES + 1)
-    assert len(large.view(arenas.ARENA_BYTES + 1)) == arenas.ARENA_BYTES + 1
+    first, second = pages.allocate(8), pages.allocate(100)
+    assert first.pages is not second.pages or second.offset >= first.offset + 8
+    large = pages.allocate(pages.PAGES_BYTES + 1)
+    assert len(large.view(pages.PAGES_BYTES + 1)) == pages.PAGES_BYTES + 1
 
     def in_child():
-        third = arenas.allocate(8)
-        return third.arena is not first.arena and third.arena is not second.arena
+        third = pages.allocate(8)
+        return third.pages is not first.pages and third.pages is not second.pages
 
     child = fork(in_child)
     while not child.has_ended():
@@ -239,7 +239,7 @@ def test_a_lock_that_its_parent_drops_is_its_childrens_still(context, start):
     assert held.wait(SECONDS)
     heir = start(take_over, lock, found)
     del lock
-    others = [context.Lock() for _ in range(arenas.ARENA_BYTES // arenas.ALIGNMENT)]
+    others = [context.Lock() for _ in range(pages.PAGES_BYTES // pages.ALIGNMENT)]
     for other in others:
         assert other.acquire(block=False)
         other.release()

@@ -47,6 +47,13 @@ def test_a_message_of_any_size_arrives(n_bytes, ends, spawn):
     assert not reader.poll()
 
 
+def test_hundreds_of_messages_fit_without_a_reader(ends):
+    reader, writer, _ = ends
+    for number in range(200):
+        writer.send_bytes(b"%d" % number)
+    assert [int(reader.recv_bytes()) for _ in range(200)] == [*range(200)]
+
+
 def test_peeking_leaves_the_message(ends):
     reader, writer, _ = ends
     writer.send_bytes(b"abcdef")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pyfutex.sync.condition import Condition as SharedCondition
 from pyfutex.sync.errors import OwnerDied
 from pyfutex.sync.lock import Lock as SharedLock
-from pyfutex.sync.processes.arenas import Place, allocate
+from pyfutex.sync.processes.pages import Place, allocate
 from pyfutex.sync.rlock import RLock as SharedRLock
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _OwnedLock(Generic[P]):
 
     def __setstate__(self, place: Place) -> None:
         self._place = place
-        self.shared: P = self._kind.attach(place.arena.memory, place.offset)
+        self.shared: P = self._kind.attach(place.pages.memory, place.offset)
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Take the lock.
@@ -180,7 +180,7 @@ class Condition:
         elif not isinstance(lock, (Lock, RLock)):
             raise TypeError(f"the lock of a condition is a Lock or RLock of its context, not {lock!r}")
         place = allocate(SharedCondition.SIZE)
-        SharedCondition.create(place.arena.memory, place.offset, lock.shared)
+        SharedCondition.create(place.pages.memory, place.offset, lock.shared)
         self.__setstate__((lock, place))
 
     def __getstate__(self) -> tuple[Lock | RLock, Place]:

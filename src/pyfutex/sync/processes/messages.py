@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HEAD = struct.Struct("=?Q")
 WHOLE = HEAD.pack(True, 0)
 MOST_BYTES = 65536
+SEND_BUFFER_BYTES = 1 << 20
 LOOK_AGAIN_SECONDS = 0.05
 
 
@@ -143,4 +144,6 @@ def channel(writing: WholeRLock) -> tuple[Reader, Writer]:
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in ends:
         end.setblocking(True)
+    # As much as the system lets: each packet counts for hundreds of bytes at least.
+    ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     return Reader(ends[0].detach(), writing), Writer(ends[1].detach(), writing)

@@ -12,7 +12,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Self
 
 from pyfutex.sync.errors import TornMessage, WorkerDied
-from pyfutex.sync.processes.arenas import allocate
+from pyfutex.sync.processes.pages import allocate
 from pyfutex.sync.processes.queues import SimpleQueue
 
 if TYPE_CHECKING:

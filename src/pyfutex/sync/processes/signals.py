@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyfutex.sync.barrier import Barrier as SharedBarrier
 from pyfutex.sync.event import Event as SharedEvent
-from pyfutex.sync.processes.arenas import Place, allocate
+from pyfutex.sync.processes.pages import Place, allocate
 from pyfutex.sync.semaphore import BoundedSemaphore as SharedBoundedSemaphore
 from pyfutex.sync.semaphore import Semaphore as SharedSemaphore
 
@@ -29,7 +29,7 @@ class Semaphore:
 
     def __init__(self, value: int = 1) -> None:
         place = allocate(self._kind.SIZE)
-        self._kind.create(place.arena.memory, place.offset, value=value)
+        self._kind.create(place.pages.memory, place.offset, value=value)
         self.__setstate__((place, value))
 
     def __getstate__(self) -> tuple[Place, int]:
@@ -38,7 +38,7 @@ class Semaphore:
 
     def __setstate__(self, state: tuple[Place, int]) -> None:
         self._place, self._first_value = state
-        self.shared = self._kind.attach(self._place.arena.memory, self._place.offset)
+        self.shared = self._kind.attach(self._place.pages.memory, self._place.offset)
         self.release = self.shared.release
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
@@ -109,7 +109,7 @@ class Event:
 
     def __setstate__(self, place: Place) -> None:
         self._place = place
-        self.shared = SharedEvent.attach(place.arena.memory, place.offset)
+        self.shared = SharedEvent.attach(place.pages.memory, place.offset)
         self.is_set = self.shared.is_set
         self.set = self.shared.set
         self.clear = self.shared.clear
@@ -136,7 +136,7 @@ class Barrier:
         self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
     ) -> None:
         place = allocate(SharedBarrier.size(parties))
-        SharedBarrier.create(place.arena.memory, place.offset, parties=parties)
+        SharedBarrier.create(place.pages.memory, place.offset, parties=parties)
         self.__setstate__((place, action, timeout))
 
     def __getstate__(self) -> tuple[Place, Callable[[], object] | None, float | None]:
@@ -146,7 +146,7 @@ class Barrier:
     def __setstate__(self, state: tuple[Place, Callable[[], object] | None, float | None]) -> None:
         self._place, self._action, self._timeout = state
         self.shared = SharedBarrier.attach(
-            self._place.arena.memory, self._place.offset, action=self._action, timeout=self._timeout
+            self._place.pages.memory, self._place.offset, action=self._action, timeout=self._timeout
         )
         self.wait = self.shared.wait
         self.reset = self.shared.reset

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ARENA_BYTES = 16384
+PAGES_BYTES = 16384
 # A primitive has its cache lines to itself.
 ALIGNMENT = 64
 
 
-class Arena:
+class Pages:
     """Shared memory without a name, of zeroes in the beginning.
 
     Parameters
     ----------
     fd : int
-        Its descriptor, which belongs to the arena from now on.
+        Its descriptor, which belongs to the object from now on.
     size : int
         Bytes.
     """
@@ -38,15 +38,15 @@ class Arena:
         weakref.finalize(self, os.close, fd).atexit = False
         self.memory = mmap.mmap(fd, size)
 
-    def __reduce__(self) -> tuple[Callable[..., Arena], tuple[Any, int]]:
+    def __reduce__(self) -> tuple[Callable[..., Pages], tuple[Any, int]]:
         return _inherited, (reduction.DupFd(self._fd), self.size)
 
 
-def _inherited(fd: Any, size: int) -> Arena:
-    return Arena(fd.detach(), size)
+def _inherited(fd: Any, size: int) -> Pages:
+    return Pages(fd.detach(), size)
 
 
-def _new_arena(size: int) -> Arena:
+def _new_pages(size: int) -> Pages:
     fd = os.memfd_create("pyfutex.sync")
     try:
         # Where there is no memory, an error now and not a SIGBUS later.
@@ -54,37 +54,37 @@ def _new_arena(size: int) -> Arena:
     except BaseException:
         os.close(fd)
         raise
-    return Arena(fd, size)
+    return Pages(fd, size)
 
 
 class Place(NamedTuple):
-    """Where in an arena a primitive lies. It can be pickled only for a process that is being started."""
+    """Where in shared pages a primitive lies. It can be pickled only for a process that is being started."""
 
-    arena: Arena
+    pages: Pages
     offset: int
 
     def view(self, n_bytes: int) -> memoryview:
         """The bytes from there on."""
-        return memoryview(self.arena.memory)[self.offset : self.offset + n_bytes]
+        return memoryview(self.pages.memory)[self.offset : self.offset + n_bytes]
 
 
 class _Allocator:
-    """Gives out one arena after the other."""
+    """Gives out pages, a place after the other."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._arena: Arena | None = None
+        self._pages: Pages | None = None
         self._used = 0
 
     def allocate(self, n_bytes: int) -> Place:
         n_bytes = -(-n_bytes // ALIGNMENT) * ALIGNMENT
-        if n_bytes > ARENA_BYTES:
-            return Place(_new_arena(n_bytes), 0)
+        if n_bytes > PAGES_BYTES:
+            return Place(_new_pages(n_bytes), 0)
         with self._lock:
-            if self._arena is None or self._used + n_bytes > ARENA_BYTES:
-                self._arena = _new_arena(ARENA_BYTES)
+            if self._pages is None or self._used + n_bytes > PAGES_BYTES:
+                self._pages = _new_pages(PAGES_BYTES)
                 self._used = 0
-            place = Place(self._arena, self._used)
+            place = Place(self._pages, self._used)
             self._used += n_bytes
         return place
 
@@ -93,7 +93,7 @@ _allocator = _Allocator()
 
 
 def _start_anew() -> None:
-    # The rest of the arena is the parent's to give out.
+    # The rest of the pages are the parent's to give out.
     global _allocator
     _allocator = _Allocator()
 
