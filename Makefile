@@ -5,6 +5,7 @@
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make kills N=10000    processes that are killed while they hold a shared lock, or wait for it
+#   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
@@ -48,7 +49,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills tsan checks checked qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills judge tsan checks checked qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -83,6 +84,9 @@ differential: $(venv)/.tests-native $(venv)/.group-test
 
 kills: $(venv)/.package $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m sync.kills $(N) $(KILLS_ARGS)
+
+judge: $(venv)/.package $(venv)/.group-test
+	@cd tests && $(in_venv) python -m sync.judged
 
 checks:
 	@$(MAKE) --no-print-directory checked VENV=$(VENV_CHECKS) PACKAGE_ARGS=-Csetup-args=-Dchecks=true

@@ -7,7 +7,10 @@ import struct
 
 import pytest
 from sync.children import forked
+from sync.participants import kill
 from sync.sleeping import inside, sleeps_on, within
+
+from pyfutex import sync
 
 WORD_AT = 16
 
@@ -101,3 +104,25 @@ def one_processor():
     os.sched_setaffinity(0, {min(before)})
     yield
     os.sched_setaffinity(0, before)
+
+
+@pytest.fixture(params=["fork", "spawn", "forkserver"])
+def context(request):
+    """The context of each start method."""
+    return sync.get_context(request.param)
+
+
+@pytest.fixture
+def start(context):
+    """Start a process of the context: ``start(function, *arguments)``; it is killed in the end."""
+    started = []
+
+    def run(function, *arguments):
+        process = context.Process(target=function, args=arguments, daemon=True)
+        started.append(process)
+        process.start()
+        return process
+
+    yield run
+    for process in started:
+        kill(process)

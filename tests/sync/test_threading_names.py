@@ -26,3 +26,11 @@ def test_methods_take_what_those_of_threading_take(name):
     for method, theirs in methods.items():
         assert parameters(getattr(ours, method)) == parameters(theirs), method
     assert hasattr(ours, "__enter__") == hasattr(getattr(threading, name), "__enter__")
+
+
+def test_older_names_say_that_they_are_deprecated():
+    condition = sync.Condition()
+    with condition, pytest.warns(DeprecationWarning, match="use notify_all"):
+        condition.notifyAll()
+    with pytest.warns(DeprecationWarning, match="use is_set"):
+        sync.Event().isSet()

@@ -7,7 +7,7 @@ then wakes one, so that nobody is woken to find the lock taken.
 
 cimport cython
 
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_WarnEx
 from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport uint32_t
 
@@ -342,8 +342,10 @@ cdef class Condition:
             raise RuntimeError("cannot notify on un-acquired lock")
         notify(self, MANY)
 
-    # threading's older name.
-    notifyAll = notify_all
+    def notifyAll(self):
+        """Let all threads that wait go on. Deprecated: `notify_all`."""
+        PyErr_WarnEx(DeprecationWarning, "notifyAll() is deprecated, use notify_all() instead", 1)
+        self.notify_all()
 
     # What threading asks of a condition.
 

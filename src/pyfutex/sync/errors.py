@@ -1,4 +1,4 @@
-"""What locks raise that threading's cannot.
+"""What locks, queues and pools raise that those of threading and multiprocessing cannot.
 
 No `__init__` in Python: it would run signal handlers, and what a handler raises would be raised in place of OwnerDied while
 the lock is held.
@@ -20,3 +20,11 @@ class NotRecoverable(OSError):  # named as its errno
 
     errno is ENOTRECOVERABLE.
     """
+
+
+class TornMessage(OSError):  # what a connection raises
+    """A process died, or gave up, in the middle of a message of a queue. That message is lost; the next one is whole."""
+
+
+class WorkerDied(RuntimeError):  # as BrokenProcessPool, of which this is the milder sort
+    """A worker of a pool ended while it had a task. The task may have been done in part; its pool goes on."""

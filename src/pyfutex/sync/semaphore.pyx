@@ -186,6 +186,11 @@ cdef class Semaphore:
         wait_deadline(timeout, &until)
         return take(self, until)
 
+    @property
+    def value(self):
+        """How many permits there are. That may be past by the time it is returned."""
+        return permits(self, load_relaxed_u32(self.w.word))
+
     def release(self, n=1):
         """Give back `n` permits, and wake as many threads that wait for one.
 
