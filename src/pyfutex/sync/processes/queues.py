@@ -24,7 +24,7 @@ class Queue(queues.Queue):  # type: ignore[type-arg]  # no generic before Python
     What a process that dies has put and not sent yet is lost, and of a queue with `maxsize`, the places of these messages.
     """
 
-    _reset: Callable[[], None]
+    _reset: Callable[..., None]
     _sem: BoundedSemaphore
 
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext) -> None:
