@@ -79,7 +79,7 @@ class _Tasks(_QueueOfPool):
                     message = self._reader.recv_bytes()
                     break
                 except TornMessage:
-                    # Another worker's, whose slot tells.
+                    # Another worker began to take it, whose slot tells; or the pool gave it up, and knows.
                     self.slot.note(0, 0)
         return ForkingPickler.loads(memoryview(message)[NAME.size :])
 

@@ -10,6 +10,7 @@ from pyfutex.sync.processes.locks import Condition, WholeRLock
 from pyfutex.sync.processes.messages import channel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.context import BaseContext
 
     from pyfutex.sync.processes.signals import BoundedSemaphore, Semaphore
@@ -23,10 +24,8 @@ class Queue(queues.Queue):  # type: ignore[type-arg]  # no generic before Python
     What a process that dies has put and not sent yet is lost, and of a queue with `maxsize`, the places of these messages.
     """
 
+    _reset: Callable[..., None]
     _sem: BoundedSemaphore
-    if TYPE_CHECKING:
-
-        def _reset(self, after_fork: bool = False) -> None: ...  # as multiprocessing has it
 
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext) -> None:
         super().__init__(maxsize, ctx=ctx)
