@@ -54,12 +54,9 @@ def test_a_waiter_that_dies_once_woken_takes_the_wake_from_nobody(page, fork, wa
             with condition:
                 return condition.wait()
 
-        def wait_last(wait=wait):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            return wait()
-
-        first = fork(wait_last)
+        first = fork(wait)
         wait_until(first.is_asleep)
+        os.sched_setscheduler(first.pid, os.SCHED_IDLE, os.sched_param(0))
         second = fork(wait)
         wait_until(second.is_asleep)
         with condition:

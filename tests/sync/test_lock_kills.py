@@ -48,20 +48,13 @@ def n_sleepers_left(memory, word):
     return Kernel().wake(Memory(memory), word)
 
 
-def run_last():
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
 def play(memory, lock, word, wait_until, *, retakes):
     """A wakes B, takes the lock again or does not, and B is killed: whether C was left asleep on a free lock."""
 
-    def b():
-        run_last()
-        lock.acquire()
-
     lock.acquire()
-    with forked(b) as b_pid:
+    with forked(lock.acquire) as b_pid:
         wait_until(lambda: sleeps(b_pid))
+        os.sched_setscheduler(b_pid, os.SCHED_IDLE, os.sched_param(0))
         with forked(lock.acquire) as c_pid:
             wait_until(lambda: sleeps(c_pid))
             lock.release()

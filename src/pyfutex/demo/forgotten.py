@@ -55,17 +55,14 @@ def _falls_asleep(alive: list[int]) -> bool:
 
 
 def _is_left_asleep(lock: RobustLock) -> bool:
-    def b() -> None:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        _take(lock)
-
     _take(lock)
     alive: list[int] = []
     try:
-        for body in (b, lambda: _take(lock)):
-            alive.append(children.start(body))
+        for _who in "bc":
+            alive.append(children.start(lambda: _take(lock)))
             if not _falls_asleep(alive):
                 return False
+        os.sched_setscheduler(alive[0], os.SCHED_IDLE, os.sched_param(0))
         lock.release()
         _take(lock)
         children.kill(alive.pop(0))
