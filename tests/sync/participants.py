@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 
+from pyfutex import sync
 from pyfutex.sync import OwnerDied, TornMessage
 
 
@@ -28,6 +29,21 @@ def add(lock, value, times):
     for _ in range(times):
         with lock:
             value.value += 1
+
+
+def hand_on(method, *handed):
+    """Start a process of another start method, which adds one to a value and puts it into a queue."""
+    grandchild = sync.get_context(method).Process(target=add_and_put, args=handed)
+    grandchild.start()
+    grandchild.join()
+    add_and_put(*handed)
+
+
+def add_and_put(lock, value, queue):
+    """Add one to a value, and put it into a queue."""
+    with lock:
+        value.value += 1
+        queue.put(value.value)
 
 
 def wait_on(condition, ready):

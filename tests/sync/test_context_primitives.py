@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import synchronize
 
 import pytest
-from sync.participants import add, answer, hold, kill, take_over, wait_at, wait_on
+from sync.participants import add, answer, hand_on, hold, kill, take_over, wait_at, wait_on
 
 from pyfutex import sync
 from pyfutex.sync.processes import pages
@@ -74,6 +74,18 @@ def test_counting_under_a_lock_is_exact(context, start):
     for worker in workers:
         worker.join()
     assert value.value == 3000
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_hands_on_what_it_was_handed(method, context):
+    queue = context.Queue()
+    child = context.Process(target=hand_on, args=(method, context.Lock(), context.Value("i"), queue))
+    child.start()
+    assert [queue.get(timeout=SECONDS) for _ in range(2)] == [1, 2]
+    child.join(SECONDS)
+    assert child.exitcode == 0
+    queue.close()
+    queue.join_thread()
 
 
 @pytest.mark.parametrize("kind", ["Lock", "RLock"])
