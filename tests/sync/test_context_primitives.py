@@ -76,7 +76,8 @@ def test_counting_under_a_lock_is_exact(context, start):
     assert value.value == 3000
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+# Not "forkserver": the child of a fork takes its parent's server for its own, and multiprocessing fails.
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_child_hands_on_what_it_was_handed(method, context):
     queue = context.Queue()
     child = context.Process(target=hand_on, args=(method, context.Lock(), context.Value("i"), queue))
