@@ -33,6 +33,8 @@ CHECKS_STRESS ?= 0.2
 CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
 # More arguments for the build of the package.
 PACKAGE_ARGS ?=
+# What is installed: this tree, or a wheel of it.
+PACKAGE ?= .
 # Scripts of the differential, and more arguments for it: --seed, --first. Kills of each kill campaign, and --workers, --seed.
 N ?= 20000
 DIFFERENTIAL_ARGS ?=
@@ -164,7 +166,7 @@ $(venv_tsan)/.group-%: $(venv_tsan)/.made pyproject.toml
 $(venv)/.package: $(venv)/.group-build $(package_files)
 	@echo "building pyfutex"
 	@touch $@.begun
-	@$(in_venv) $(pip_build) $(PACKAGE_ARGS) -Cbuild-dir=$(@D)/build/package .
+	@$(in_venv) $(pip_build) $(PACKAGE_ARGS) -Cbuild-dir=$(@D)/build/package $(PACKAGE)
 	@mv $@.begun $@
 
 $(venv)/.tests-native: $(venv)/.package $(call files_of,tests/native)
