@@ -447,3 +447,12 @@ def test_an_arena_is_not_called_nor_pickled(arena):
         arena.__reduce__()
     assert repr(arena).startswith("<pyfutex.sync.arena.Arena '")
     assert operator.length_hint(arena) == 0
+
+
+def test_an_arena_that_is_dropped_closes_its_descriptor():
+    arena = Arena.create_nameless()
+    path = f"/proc/self/fd/{arena.fileno()}"
+    target = os.readlink(path)
+    del arena
+    gc.collect()
+    assert not os.path.lexists(path) or os.readlink(path) != target

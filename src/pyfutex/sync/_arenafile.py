@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 import struct
+import weakref
 from errno import EDQUOT, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, EOPNOTSUPP
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from pyfutex.sync._directory import ALLOCATED_AT, FIRST_AT, Directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 MAGIC = b"pfarena\0"
 LAYOUT_VERSION = 1
@@ -80,6 +82,12 @@ class ArenaFile:
         self.memory = Memory(self.map)
         self._populated = 0
 
+    def _owning(self) -> Self:
+        """Own the descriptor from now on: it is closed with this object, if not before."""
+        self._close_descriptor = weakref.finalize(self, os.close, self.fd)
+        self._close_descriptor.atexit = False
+        return self
+
     # --- making ---
 
     @classmethod
@@ -101,7 +109,7 @@ class ArenaFile:
                     dst_dir_fd=directory,
                     follow_symlinks=True,
                 )
-            return made
+            return made._owning()
         finally:
             os.close(directory)
 
@@ -115,7 +123,7 @@ class ArenaFile:
         except BaseException:
             os.close(fd)
             raise
-        return made
+        return made._owning()
 
     @classmethod
     def _made(cls, fd: int, path: str, maximum: int) -> ArenaFile:
@@ -149,7 +157,7 @@ class ArenaFile:
         except BaseException:
             os.close(fd)
             raise
-        return made
+        return made._owning()
 
     # --- growing ---
 
@@ -216,11 +224,11 @@ class ArenaFile:
         del self.memory, self.map
         with contextlib.suppress(BufferError):
             mapping.close()
-        os.close(self.fd)
+        self._close_descriptor()
 
     def abandon(self) -> None:
         """Be done with it where an exception that is on its way still shows its memory, which is unmapped later."""
-        os.close(self.fd)
+        self._close_descriptor()
 
     def is_at(self, path: str) -> bool:
         """Whether this is the file that has a name now."""
