@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from futexlocks import FutexCondition, FutexLock
+from futexlocks import FutexLock, futex_condition
 from libraries import LIBRARIES
 from places import WORD, closed_at_exit, fastipc_word, in_layout, page, room, word
 from pyfutex_floor import overfutex
@@ -91,7 +91,7 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {kind: {} for kind in Kind}
 
 
 def enter(kind: Kind, name: str, library: str, **across: bool) -> Callable[[Any], Any]:
-    """Enter the factory that follows."""
+    """Enter a factory: the function that follows, or a class."""
 
     def decorate(make: Any) -> Any:
         REGISTRY[kind][name] = Entry(library, make, **across)
@@ -330,15 +330,7 @@ def _() -> Operations:
 # Conditions, with a lock of their own
 
 
-def futex_condition(*, requeues: bool) -> FutexCondition:
-    """Two words of one memory, on a line each."""
-    manager, mem = pyfutex.Manager(), pyfutex.Memory(page())
-    return FutexCondition(FutexLock(manager.futex(mem, 0)), manager.futex(mem, WORD), requeues=requeues)
-
-
-@enter(Kind.CONDITION, "sync.Condition", "pyfutex")
-def _() -> Any:
-    return sync.Condition()
+enter(Kind.CONDITION, "sync.Condition", "pyfutex")(sync.Condition)
 
 
 @enter(Kind.CONDITION, "sync.Condition-shared", "pyfutex", across_processes=True)
@@ -356,14 +348,10 @@ def _() -> Any:
     return futex_condition(requeues=False)
 
 
-@enter(Kind.CONDITION, "threading.Condition", "python")
-def _() -> Any:
-    return threading.Condition()
+enter(Kind.CONDITION, "threading.Condition", "python")(threading.Condition)
 
 
-@enter(Kind.CONDITION, "multiprocessing.Condition", "python", across_processes=True)
-def _() -> Any:
-    return multiprocessing.Condition()
+enter(Kind.CONDITION, "multiprocessing.Condition", "python", across_processes=True)(multiprocessing.Condition)
 
 
 class PosixipcCondition:

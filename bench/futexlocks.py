@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from places import WORD, page
+
 import pyfutex
 
 FREE = 0
@@ -69,3 +71,9 @@ class FutexCondition:
         moved = word.engine.cmp_requeue(word.mem, word.addr, to.addr, seen & 0xFFFF_FFFF, 0)
         if moved is not None and moved.requeued:
             to.exchange(CONTENDED)
+
+
+def futex_condition(*, requeues: bool) -> FutexCondition:
+    """Two words of one memory, on a line each."""
+    manager, mem = pyfutex.Manager(), pyfutex.Memory(page())
+    return FutexCondition(FutexLock(manager.futex(mem, 0)), manager.futex(mem, WORD), requeues=requeues)

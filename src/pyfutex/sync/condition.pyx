@@ -19,7 +19,6 @@ from pyfutex.sync._mutex cimport (
     HELD,
     HELD_PARKED,
     mutex_acquire_again,
-    mutex_is_held,
     mutex_is_owned,
     mutex_raise,
     mutex_release,
@@ -117,8 +116,8 @@ cdef int take_again(Condition c, object saved) except -1:
     try:
         mutex_acquire_again(c.m)
     finally:
-        # Also when its owner died: then it is held.
-        if c.nested is not None and mutex_is_held(c.m):
+        # Also when its owner died: then it is ours. If it is recoverable no more, the depth may be somebody else's to write.
+        if c.nested is not None and mutex_is_owned(c.m):
             rlock_owned(c.nested)
             rlock_depth(c.nested)[0] = saved
     return 0
