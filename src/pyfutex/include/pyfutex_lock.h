@@ -139,14 +139,14 @@ static inline int pyfutex_is_link(const void *link)
 
 static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
 {
-    void *head = &t->head->list;
-    void *first = pyfutex_unmarked(t->head->list.next);
-    node[0] = t->head->list.next;
+    struct robust_list *head = &t->head->list;
+    void *first = pyfutex_unmarked(head->next);
+    node[0] = head->next;
     *pyfutex_back_link(node) = head;
     if (first != head)
         *pyfutex_back_link(first) = node;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    t->head->list.next = (struct robust_list *)node;
+    head->next = (struct robust_list *)node;
     t->n_held += 1;
 }
 
@@ -181,9 +181,6 @@ static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
         head->next = head;
     else if (pyfutex_cut_out(node, t) != 0)
         return -EBADMSG;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    node[0] = NULL;
-    *pyfutex_back_link(node) = NULL;
     /* Code with a record of its own may have taken it in the same thread. */
     t->n_held -= t->n_held != 0;
     return 0;
@@ -206,9 +203,11 @@ static inline int pyfutex_lock_taken(pyfutex_lock *l, pyfutex_thread *t, uint32_
 {
     pyfutex_enlist(pyfutex_lock_node(l, t), t);
     pyfutex_lock_end(t);
+    if (__builtin_expect((found | l->state) == 0, 1))
+        return 0;
     if (found & FUTEX_WAITERS)
         l->turns += 1;
-    if (__builtin_expect((found & FUTEX_OWNER_DIED) | l->state, 0)) {
+    if ((found & FUTEX_OWNER_DIED) | l->state) {
         if (l->state == PYFUTEX_NOT_RECOVERABLE) {
             pyfutex_lock_release(l, t);
             return -ENOTRECOVERABLE;
@@ -329,12 +328,13 @@ static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock 
         pyfutex_lock_drop_waiters(l, turns);
 }
 
-/* 0; -EPERM: the caller does not hold it; -EBADMSG: its links were written over. */
+/* 0; -EPERM: the caller does not hold it; -EBADMSG: its links were written over. Requires: entered, as all that take a
+ * thread. */
 static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
 {
     uint32_t mine = t->tid;
     pyfutex_link *node = pyfutex_lock_node(l, t);
-    if ((__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != mine || mine == 0)
+    if ((__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != mine)
         return -EPERM;
     pyfutex_lock_begin(l, t);
     if (pyfutex_unlist(node, t) != 0) {

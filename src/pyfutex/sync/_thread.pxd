@@ -1,12 +1,27 @@
 """The calling thread, as locks know it: an identity of its own, and its list of robust locks."""
 
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint32_t
 
 from pyfutex.sync._robust cimport Thread
 
 
-# Its record, in thread-local storage: the same address for as long as the thread lives, in the child of a fork, too.
-cdef Thread *thread_self() noexcept nogil
+cdef extern from "_thread_pointer.h" nogil:
+    const bint RECORD_IS_STATIC "PF_RECORD_IS_STATIC"
+    char *thread_pointer "pf_thread_pointer" ()
+
+
+# From a thread's pointer to its record. Requires: RECORD_IS_STATIC. Written at import.
+cdef ptrdiff_t record_offset
+
+cdef Thread *thread_record() noexcept nogil
+
+
+cdef inline Thread *thread_self() noexcept nogil:
+    # Its record, in thread-local storage: the same address for as long as the thread lives, in the child of a fork, too.
+    if RECORD_IS_STATIC:
+        return <Thread *> (thread_pointer() + record_offset)
+    return thread_record()
 
 
 # Fill in the calling thread's record: 0; a negative errno if there are no robust lists here, or if this is the child of a

@@ -11,7 +11,7 @@ cdef extern from "_thread.h" nogil:
     int watch_forks "pf_thread_watch_forks" ()
 
 
-cdef Thread *thread_self() noexcept nogil:
+cdef Thread *thread_record() noexcept nogil:
     return &record
 
 
@@ -21,6 +21,9 @@ cdef uint64_t space = this_space()
 cdef int thread_open(Thread *t) noexcept nogil:
     return thread_enter(t) if this_space() == space else -EXDEV
 
+
+if RECORD_IS_STATIC:
+    record_offset = <char *> &record - thread_pointer()
 
 if watch_forks():
     raise MemoryError
