@@ -2,14 +2,12 @@
 
 import mmap
 import os
-import random
 import signal
 import struct
 import subprocess
 import sys
 
 import pytest
-from stress.crew import scaled
 from sync.programs import SECONDS, Program
 from sync.sleeping import sleeps
 from sync.stepping import killed_at_each_step
@@ -18,7 +16,6 @@ from pyfutex import Kernel, Memory, WaitResult
 from pyfutex.sync import Semaphore
 
 PERMITS = 3
-WORKERS = 5
 TID_MASK = 0x3FFF_FFFF
 OWNER_DIED = 0x4000_0000
 WAITERS = 0x8000_0000
@@ -286,90 +283,3 @@ def test_whatever_step_of_waiting_it_is_killed_at_the_next_one_waits_in_its_plac
     n = killed_at_each_step(fork, lambda: None, lambda: wait_in_vain(semaphore), page, after)
     semaphore.release(PERMITS)
     assert n >= 10
-
-
-# --- at any moment -----------------------------------------------------------------------------------------------------
-
-
-def held_at(number):
-    """Where a worker tells how many permits it has at least."""
-    return mmap.PAGESIZE + number
-
-
-def turns_at(number):
-    """Where it tells how often it had some."""
-    return mmap.PAGESIZE + 64 + 8 * number
-
-
-def work(semaphore, page, number, seed):
-    """Take and give back for ever."""
-    rng = random.Random(seed)
-    while True:
-        n = rng.randrange(PERMITS)
-        taken = semaphore.acquire() + sum(semaphore.acquire(timeout=1e-3 * rng.random()) for _ in range(n))
-        page[held_at(number)] = taken
-        for _ in range(rng.randrange(200)):
-            pass
-        page[held_at(number)] = 0
-        semaphore.release(taken)
-        turns = struct.unpack_from("Q", page, turns_at(number))[0]
-        struct.pack_into("Q", page, turns_at(number), turns + 1)
-
-
-class Workers:
-    """Processes that work, one of a number each."""
-
-    def __init__(self, semaphore, page, fork, wait_until, rng):
-        self._semaphore, self._page, self._fork, self._wait_until = semaphore, page, fork, wait_until
-        self._rng = rng
-        self.children = [self._started(number) for number in range(WORKERS)]
-
-    def _started(self, number):
-        self._page[held_at(number)] = 0
-        seed = self._rng.getrandbits(32)
-        return self._fork(lambda: work(self._semaphore, self._page, number, seed))
-
-    def kill_some(self):
-        """Two at once, or one, and others take their places."""
-        victims = self._rng.sample(range(WORKERS), self._rng.randrange(1, 3))
-        for number in victims:
-            self.children[number].send(signal.SIGKILL)
-        for number in victims:
-            self._wait_until(self.children[number].has_ended)
-            assert self.children[number].status == -signal.SIGKILL
-            self.children[number] = self._started(number)
-
-    def check_at_rest(self):
-        """All stand still: each permit is there, or one of them has it, who knows of no more than he has."""
-        for child in self.children:
-            child.send(signal.SIGSTOP)
-        self._wait_until(lambda: all(child.is_stopped() for child in self.children))
-        owners = [word & TID_MASK for word in slot_words(self._page)]
-        assert set(owners) <= {0, *(child.pid for child in self.children)}
-        assert self._semaphore.value == owners.count(0)
-        for number, child in enumerate(self.children):
-            assert self._page[held_at(number)] <= owners.count(child.pid)
-            child.send(signal.SIGCONT)
-
-    def all_get_on(self):
-        """Each of them gets permits."""
-        goals = [self._turns(number) + 1 for number in range(WORKERS)]
-        self._wait_until(lambda: all(self._turns(number) >= goal for number, goal in enumerate(goals)))
-
-    def _turns(self, number):
-        return struct.unpack_from("Q", self._page, turns_at(number))[0]
-
-
-@pytest.mark.stress
-def test_killed_at_any_moment_they_leave_as_many_permits_and_the_others_going(
-    semaphore, page, fork, wait_until, rng
-):
-    workers = Workers(semaphore, page, fork, wait_until, rng)
-    for _ in range(scaled(100)):
-        workers.all_get_on()
-        workers.kill_some()
-        workers.check_at_rest()
-    workers.all_get_on()
-    for child in workers.children:
-        child.kill()
-    assert all_are_there(semaphore)
