@@ -4,7 +4,7 @@
 #   make test     the test suite
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
-#   make kills N=10000    processes that are killed while they hold a shared lock, or wait for it
+#   make kills N=10000    processes that are killed while they hold a shared lock or a permit, or wait for it
 #   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
@@ -86,6 +86,7 @@ differential: $(venv)/.tests-native $(venv)/.group-test
 
 kills: $(venv)/.package $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m sync.kills $(N) $(KILLS_ARGS)
+	@$(in_venv) PYTHONPATH=tests python -m sync.permitkills $(N) $(KILLS_ARGS)
 
 judge: $(venv)/.package $(venv)/.group-test
 	@cd tests && $(in_venv) python -m sync.judged

@@ -81,6 +81,26 @@ def test_a_registered_program_that_ends_breaks_the_barrier(in_file, ending, spaw
         waiting.result()
 
 
+def test_a_registered_thread_whose_id_is_gone_with_an_exec_breaks_the_barrier(in_file, spawn, wait_until):
+    barrier, start = in_file
+    # Not the first of its process: the kernel looks for what another one has.
+    program = start(
+        "import os, threading\n"
+        "def end():\n"
+        "    barrier.register()\n"
+        "    barrier.wait()\n"
+        "    os.execv(sys.executable, [sys.executable, '-c', 'input()'])\n"
+        "threading.Thread(target=end).start()\n"
+    )
+    first = spawn(barrier.wait)
+    barrier.wait()
+    first.result()
+    waiting = spawn(barrier.wait)
+    with pytest.raises(BrokenBarrierError):
+        waiting.result()
+    program.communicate(b"\n")
+
+
 def test_a_party_that_is_killed_while_it_waits_breaks_the_barrier(page, fork, wait_until):
     barrier = Barrier.create(page, parties=5)
     children = [fork(lambda: is_broken_for(barrier)) for _ in range(4)]

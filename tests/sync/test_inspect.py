@@ -16,6 +16,7 @@ from pyfutex.inspecting import processes
 from pyfutex.sync import Arena, Lock
 
 HOLD_AND_MEET = "arena.lock('db').acquire()\nmeet()\n"
+UNDONE = "s = arena.semaphore('s', 3, undo=True)\ns.acquire()\ns.acquire()\nmeet()\n"
 TAKE = "meet()\narena.lock('db').acquire()\n"
 
 
@@ -62,6 +63,8 @@ def test_every_kind_says_its_state(arena, path, look):
     arena.condition("condition")
     arena.semaphore("semaphore", 5).acquire()
     arena.bounded_semaphore("bounded", 2)
+    arena.semaphore("undone", 3, undo=True).acquire()
+    arena.semaphore("undone", 3, undo=True).acquire()
     arena.event("event")
     arena.event("told").set()
     arena.barrier("barrier", 3).register()
@@ -79,6 +82,8 @@ def test_every_kind_says_its_state(arena, path, look):
         r"condition +Condition +free, at most 0 wait for a notice$",
         r"semaphore +Semaphore +4 permits, began with 5$",
         r"bounded +BoundedSemaphore +2 permits, began with 2$",
+        r"undone +Semaphore +1 permits of 3, with undo$",
+        rf" +permit held by {os.getpid()} .*, 2 times$",
         r"event +Event +not set$",
         r"told +Event +set$",
         r"barrier +Barrier +filling, 0 of 3 parties inside$",
@@ -92,6 +97,7 @@ def test_every_kind_says_its_state(arena, path, look):
         r"latch +Latch +2 to go of 3$",
     ):
         assert re.search(f"^{line}", said, re.MULTILINE), (line, said)
+    arena.semaphore("undone", 3, undo=True).release(2)
     arena.rlock("rlock").release()
     arena.rlock("rlock").release()
     arena.rwlock("read").release_read()
@@ -125,7 +131,7 @@ def test_it_says_what_a_thread_is_part_of(arena, path, look):
 
 
 def test_it_names_the_dead(arena, path, look):
-    with in_arena(path, HOLD_AND_MEET + "arena.rwlock('rw').acquire_read()\nmeet()\n") as program:
+    with in_arena(path, HOLD_AND_MEET + "arena.rwlock('rw').acquire_read()\n" + UNDONE) as program:
         program.meets()
         program.go_on()
         program.meets()
@@ -133,6 +139,8 @@ def test_it_names_the_dead(arena, path, look):
     assert re.search(r"^db +Lock +its owner died, the next one finds out$", said, re.MULTILINE)
     assert "held by a thread that died" in said
     assert "read by a thread that died" in said
+    assert re.search(r"^s +Semaphore +3 permits of 3, with undo$", said, re.MULTILINE)
+    assert "permit held by a thread that died, 2 times" in said
 
 
 def test_an_owner_that_the_kernel_did_not_see_die_is_dead_nevertheless(arena, path, look):

@@ -1,4 +1,4 @@
-"""The kill campaign, in small."""
+"""The kill campaigns, in small."""
 
 import os
 import subprocess
@@ -13,13 +13,14 @@ KILLS = 150
 
 
 @pytest.mark.skipif(not usable(), reason="the kernel does not tell here where a thread sleeps")
-def test_processes_that_are_killed_cost_the_others_nothing(rng):
+@pytest.mark.parametrize("campaign", ["kills", "permitkills"])
+def test_processes_that_are_killed_cost_the_others_nothing(rng, campaign):
     command = [
         sys.executable,
         "-W",
         "ignore",
         "-m",
-        "sync.kills",
+        f"sync.{campaign}",
         str(KILLS),
         "--seed",
         str(rng.getrandbits(32)),

@@ -13,7 +13,7 @@ from sync.programs import SECONDS, Program, finds_a_dead_owner, sleeps
 
 import pyfutex
 from pyfutex import Kernel, Memory, WaitResult
-from pyfutex.sync import Lock
+from pyfutex.sync import Lock, Semaphore
 
 SOURCE = Path(__file__).parent / "c" / "contender.c"
 ROUNDS = 100_000
@@ -148,6 +148,24 @@ def test_a_thread_of_it_that_ends_wakes_who_sleeps(run, memory, spawn, wait_unti
         assert sleeping.result() is WaitResult.WOKEN
         for lock in locks:
             finds_a_dead_owner(lock)
+
+
+def test_a_thread_of_it_that_ends_gives_permits_back_and_wakes_who_sleeps(run, memory, spawn, wait_until):
+    """As above, on the places of a semaphore, which say what musl wants to know."""
+    semaphore = Semaphore.create(memory, value=2, undo=True)
+    word, at = Memory(memory), 128 + 16
+    with run("end-a-thread-with-permits") as program:
+        program.meets()
+        assert semaphore.value == 0
+        seen = word.fetch_or(at, WAITERS) | WAITERS
+        sleeping = spawn(Kernel().wait, word, at, seen, SECONDS, private=False)
+        wait_until(lambda: sleeps(sleeping.tid))
+        program.go_on()
+        program.meets()
+        assert sleeping.result() is WaitResult.WOKEN
+        assert semaphore.acquire(False)
+        assert semaphore.acquire(False)
+    semaphore.release(2)
 
 
 def test_waiters_stays_if_somebody_took_the_lock_meanwhile(run):

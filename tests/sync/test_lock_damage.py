@@ -111,6 +111,25 @@ def test_memory_that_is_cut_off_ends_a_process_with_sigbus(tmp_path):
         assert program.ends()[0] == -signal.SIGBUS
 
 
+DROP = """
+from pyfutex.sync import RWLock, Semaphore
+rwlock = RWLock.create(memory, 128, readers=2)
+semaphore = Semaphore.create(memory, 512, value=2, undo=True)
+os.truncate(file.fileno(), 0)
+del lock, first, rwlock, semaphore
+meet()
+"""
+
+
+def test_who_drops_a_lock_in_memory_that_is_cut_off_goes_on(tmp_path):
+    path = tmp_path / "locks"
+    path.write_bytes(bytes(mmap.PAGESIZE))
+    with Program(DROP, path) as program:
+        program.meets()
+        program.go_on()
+        assert program.ends() == (0, "")
+
+
 def test_a_word_that_names_no_thread_is_taken_as_a_dead_owners(memory):
     lock = Lock.create(memory)
     Memory(memory).store(16, 0x3FFF_FFFF)

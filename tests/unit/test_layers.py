@@ -24,6 +24,7 @@ LAYERS = (
     "pyfutex.sync.event pyfutex.sync.latch pyfutex.sync.semaphore",
     "pyfutex.sync._waitword pyfutex.sync._retire",
     "pyfutex.sync._shared",
+    "pyfutex.sync._permits",
     "pyfutex.sync._slots",
     "pyfutex.sync._mutex",
     "pyfutex.sync._thread pyfutex.sync._timeouts pyfutex.sync._sleepers pyfutex.sync.errors",

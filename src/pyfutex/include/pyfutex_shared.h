@@ -40,7 +40,12 @@ enum {
     /* Flags. */
     PYFUTEX_NOT_ROBUST = 1,
     PYFUTEX_PI = 2,
+    PYFUTEX_UNDO = 4,
 };
+
+/* Where a thread of musl ends with a lock held, musl itself lets it go, and looks there for the bit of a mutex that processes
+ * share, whose sleepers it wakes. */
+#define PYFUTEX_SHARED_FOR_MUSL 0x0000008000000080u
 
 static inline uint64_t pyfutex_stamp(uint32_t kind, uint32_t flags, uint32_t number)
 {
@@ -85,9 +90,7 @@ static inline uint64_t pyfutex_this_space(void)
         space = (space ^ (unsigned char)boot[i]) * 0x100000001b3u;
     space = (space ^ about.st_dev) * 0x100000001b3u;
     space = (space ^ about.st_ino) * 0x100000001b3u;
-    /* Where a thread of musl ends with a lock held, musl itself lets it go, and looks there for the bit of a mutex that
-     * processes share, whose sleepers it wakes. */
-    return space | 0x0000008000000080u;
+    return space | PYFUTEX_SHARED_FOR_MUSL;
 }
 
 /* Open what is at `shared`, or make it where there are zero bytes: 1, it was made; 0, it was there. -EBADMSG: something else

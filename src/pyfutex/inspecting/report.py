@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyfutex.inspecting.processes import Sight, Sleeper, is_alive, thread_text
@@ -74,8 +75,8 @@ def lines(all_seen: Sequence[Seen]) -> Iterator[str]:
     for seen in all_seen:
         title = seen.entry.primitive.kind.title if seen.entry.primitive else "?"
         yield f"{seen.entry.name:{names}}  {title:16}  {seen.state}"
-        for holder in seen.holders:
-            yield f"{'':{names}}    {_holder_text(holder)}"
+        for said, n in Counter(map(_holder_text, seen.holders)).items():
+            yield f"{'':{names}}    {said}{f', {n} times' if n > 1 else ''}"
         for sleeper, seconds in seen.waits:
             said = f", asleep for at least {seconds:.1f} s" if seconds else ""
             yield f"{'':{names}}    waits: {thread_text(sleeper.tid)}{said}"

@@ -10,8 +10,10 @@ from pyfutex.sync._anatomy import (
     INCONSISTENT,
     NOT_RECOVERABLE,
     OWNER_DIED,
+    SEMAPHORES,
     STATE_AT,
     TID_MASK,
+    UNDO,
     WORD_AT,
     WORDS_AT,
     Kind,
@@ -53,11 +55,15 @@ def _how(memory: Memory, at: int, what: Primitive, word: int) -> str:
     if word != WORD_AT:
         if what.kind is Kind.RWLOCK:
             return "read by"
+        if what.kind in SEMAPHORES:
+            return "permit held by"
         return "waited for by" if memory.load(at + word - WORD_AT + DEPTH_AT) & COUNTED else "registered by"
     if what.kind is Kind.RWLOCK:
         return "written by" if memory.load(at + RWLOCK_WRITTEN_AT) else "gate held by"
     if what.kind is Kind.BARRIER:
         return "changed by"
+    if what.kind in SEMAPHORES:
+        return "next in line"
     return "run by" if what.kind is Kind.ONCE else "held by"
 
 
@@ -65,7 +71,10 @@ def state(memory: Memory, at: int, what: Primitive) -> str:
     """Its state, in words."""
     word = memory.load(at + WORD_AT)
     number = what.number
-    if what.kind in (Kind.SEMAPHORE, Kind.BOUNDED_SEMAPHORE):
+    if what.flags & UNDO:
+        left = sum(memory.load(at + slot + WORD_AT) & TID_MASK == 0 for slot in what.slots())
+        return f"{left} permits of {number}, with undo"
+    if what.kind in SEMAPHORES:
         left = (word + 2 * number) % MODULUS // 2
         return f"{left} permits, began with {number}"
     if what.kind is Kind.EVENT:

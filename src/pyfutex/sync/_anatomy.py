@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LAYOUT_VERSION = 1
 NOT_ROBUST = 1
+UNDO = 4
 SOME_READERS = 62  # what number 0 of an RWLock means
 
 TID_MASK = 0x3FFF_FFFF
@@ -73,7 +74,8 @@ TITLES = {
     Kind.ONCE: "Once",
     Kind.LATCH: "Latch",
 }
-ONE_WORD = {Kind.SEMAPHORE, Kind.BOUNDED_SEMAPHORE, Kind.EVENT, Kind.LATCH}
+SEMAPHORES = {Kind.SEMAPHORE, Kind.BOUNDED_SEMAPHORE}
+ONE_WORD = SEMAPHORES | {Kind.EVENT, Kind.LATCH}
 
 
 class Primitive(NamedTuple):
@@ -86,14 +88,14 @@ class Primitive(NamedTuple):
     @property
     def has_owner(self) -> bool:
         """Whether its first word holds a thread id."""
-        return self.kind not in ONE_WORD and not self.flags & NOT_ROBUST
+        return bool(self.flags & UNDO) or (self.kind not in ONE_WORD and not self.flags & NOT_ROBUST)
 
     @property
     def n_slots(self) -> int:
         """How many threads may have a slot in it."""
         if not self.has_owner:
             return 0
-        if self.kind is Kind.BARRIER:
+        if self.kind is Kind.BARRIER or self.kind in SEMAPHORES:
             return self.number
         return (self.number or SOME_READERS) if self.kind is Kind.RWLOCK else 0
 
@@ -116,7 +118,7 @@ class Primitive(NamedTuple):
         elif self.kind is Kind.BARRIER:
             yield BARRIER_TURN_AT
             yield BARRIER_ROSTER_AT
-        elif self.kind is Kind.RWLOCK:
+        elif self.kind is Kind.RWLOCK or self.flags & UNDO:
             yield WORDS_AT
         for slot in self.slots():
             yield slot + WORD_AT
@@ -126,7 +128,9 @@ def primitive_of(stamp: int) -> Primitive | None:
     """What the first 64 bits of a primitive say; None: it is none, or none that is known here."""
     head = stamp.to_bytes(8, sys.byteorder)
     kind, flags = head[3] >> 4, head[3] & 15
-    if head[:3] != bytes((*b"pf", LAYOUT_VERSION)) or kind not in TITLES or flags & ~NOT_ROBUST:
+    if head[:3] != bytes((*b"pf", LAYOUT_VERSION)) or kind not in TITLES:
+        return None
+    if flags & ~(UNDO if kind in SEMAPHORES else NOT_ROBUST):
         return None
     return Primitive(Kind(kind), flags, struct.unpack("=I", head[4:])[0])
 
@@ -144,7 +148,8 @@ def check_same(name: str, found: Primitive | None, wanted: Primitive) -> None:
 
 def _described(what: Primitive) -> str:
     robust = ", robust=False" if what.flags & NOT_ROBUST else ""
-    return f"{what.kind.title} made with {what.number}{robust}"
+    undo = ", undo=True" if what.flags & UNDO else ""
+    return f"{what.kind.title} made with {what.number}{robust}{undo}"
 
 
 def holder_of(memory: Memory, at: int, what: Primitive) -> int:

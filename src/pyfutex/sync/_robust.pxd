@@ -27,6 +27,8 @@ cdef extern from "pyfutex_shared.h" nogil:
         KIND_ONCE "PYFUTEX_ONCE"
         KIND_LATCH "PYFUTEX_LATCH"
     const uint32_t NOT_ROBUST "PYFUTEX_NOT_ROBUST"
+    const uint32_t UNDO "PYFUTEX_UNDO"
+    const uint64_t SHARED_FOR_MUSL "PYFUTEX_SHARED_FOR_MUSL"
     const uint32_t LAYOUT_VERSION "PYFUTEX_LAYOUT_VERSION"
 
     uint64_t make_stamp "pyfutex_stamp" (uint32_t kind, uint32_t flags, uint32_t number)
@@ -63,4 +65,5 @@ cdef extern from "pyfutex_lock.h" nogil:
     int robust_spin "pyfutex_lock_spin" (RobustLock *l, Thread *t)
     int robust_sleep "pyfutex_lock_sleep" (RobustLock *l, const timespec *deadline, int clock)
     int robust_release "pyfutex_lock_release" (RobustLock *l, Thread *t)
+    bint robust_look_after "pyfutex_lock_look_after" (RobustLock *l)
     int robust_consistent "pyfutex_lock_consistent" (RobustLock *l, const Thread *t)

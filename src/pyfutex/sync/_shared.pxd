@@ -10,6 +10,7 @@ from pyfutex.sync._slots cimport Slots
 cdef class Shared:
     cdef Memory memory      # its export keeps the mapping
     cdef SharedHead *head
+    cdef bint is_robust     # the head is a lock that a thread may hold
     cdef Slots slots        # which threads may hold, too
     cdef readonly object offset     # int: of the first byte, in the buffer
 

@@ -3,10 +3,11 @@
 cimport cython
 
 from cpython.ref cimport Py_INCREF
-from libc.errno cimport ENOSYS
+from libc.errno cimport EFAULT, ENOSYS
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u32
+from pyfutex._core.kernelcalls cimport kernel_cmp_requeue
 from pyfutex.memory cimport Memory
 from pyfutex.sync._robust cimport (
     KIND_BOUNDED_SEMAPHORE,
@@ -19,6 +20,7 @@ from pyfutex.sync._robust cimport (
     SharedHead,
     SharedKind,
     TID_MASK,
+    UNDO,
     make_stamp,
     shared_enter,
     shared_open,
@@ -77,16 +79,24 @@ cdef object described(uint64_t stamp):
     if head[2] != LAYOUT_VERSION:
         return f"a layout of version {head[2]}, where this pyfutex knows {LAYOUT_VERSION}"
     name = NAMES.get(head[3] >> 4, "primitive of an unknown kind")
-    return f"a {name}{' of an unknown sort' if stamp_flags(stamp) & ~NOT_ROBUST else ''}"
+    return f"a {name}{' of an unknown sort' if stamp_flags(stamp) & ~flags_of(<SharedKind> (head[3] >> 4)) else ''}"
+
+
+cdef inline uint32_t flags_of(SharedKind kind) noexcept:
+    # Which flags it may have.
+    if kind == KIND_SEMAPHORE or kind == KIND_BOUNDED_SEMAPHORE:
+        return UNDO
+    return 0 if kind == KIND_EVENT or kind == KIND_LATCH else NOT_ROBUST
 
 
 cdef inline bint is_of_kind(uint64_t stamp, SharedKind kind) noexcept:
-    return stamp == make_stamp(kind, stamp_flags(stamp) & NOT_ROBUST, stamp_number(stamp))
+    return stamp == make_stamp(kind, stamp_flags(stamp) & flags_of(kind), stamp_number(stamp))
 
 
-cdef inline bint kind_is_robust(SharedKind kind) noexcept:
-    # They begin with a lock that has an owner.
-    return kind not in (KIND_SEMAPHORE, KIND_BOUNDED_SEMAPHORE, KIND_EVENT, KIND_LATCH)
+cdef inline bint is_robust(SharedKind kind, uint32_t flags) noexcept:
+    # It begins with a lock that has an owner.
+    cdef uint32_t some = flags_of(kind)
+    return flags & UNDO != 0 if some == UNDO else some != 0 and flags & NOT_ROBUST == 0
 
 
 cdef Memory memory_of(object buffer):
@@ -98,9 +108,7 @@ cdef class Shared:
     """Where a primitive lies, and what keeps it mapped."""
 
     def __del__(self):
-        if self.head == NULL or not is_last_handle(<uint64_t> self.head):
-            return
-        if stamp_flags(self.head.stamp) & NOT_ROBUST or self.head.space == 0:
+        if self.head == NULL or not is_last_handle(<uint64_t> self.head) or not self.is_robust:
             return
         # Were the memory unmapped, the kernel could not read the thread's list when it ends, and every lock taken before
         # this one would stay locked.
@@ -130,9 +138,13 @@ cdef bint is_last_handle(uint64_t at) except -1:
     return n == 0
 
 
-cdef bint is_held_here(const RobustLock *lock) noexcept:
-    """Whether a thread of this process holds it."""
-    cdef uint32_t owner = load_relaxed_u32(&lock.word) & TID_MASK
+cdef bint is_held_here(RobustLock *lock) noexcept:
+    """Whether a thread of this process holds it. Nobody does if the memory is gone, as that of a file that was cut off."""
+    cdef uint32_t owner
+    # The kernel looks first, and says so where we would die of it.
+    if kernel_cmp_requeue(&lock.word, &lock.word, 0, 0, 0, 0) == -EFAULT:
+        return False
+    owner = load_relaxed_u32(&lock.word) & TID_MASK
     return owner != 0 and is_thread_here(owner)
 
 
@@ -185,18 +197,20 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
         raise ValueError(f"at offset {offset} is {described(found)}, not a new {NAMES[kind]}")
     if answer <= 0 and how == CREATE:
         raise FileExistsError(errno.EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
-    if stamp_flags(stamp) & NOT_ROBUST == 0 and kind_is_robust(kind):
+    shared.is_robust = is_robust(kind, stamp_flags(stamp))
+    if shared.is_robust:
+        without = "without undo" if flags_of(kind) == UNDO else "with robust=False"
         answer = -ENOSYS if robust_thread() == NULL else shared_enter(head, this_space())
         if answer == -ENOSYS:
             raise OSError(
                 errno.ENOSYS,
-                "there are no robust futexes here, or no /proc that tells this PID namespace; robust=False needs neither",
+                f"there are no robust futexes here, or no /proc that tells this PID namespace; {without} it needs neither",
             )
         if answer < 0:
             raise OSError(
                 errno.EXDEV,
                 f"the {NAMES[kind]} at offset {offset} belongs to another PID namespace or boot, where thread ids mean "
-                "other threads; share the namespace (--pid=host, --pid=container:...) or create it with robust=False",
+                f"other threads; share the namespace (--pid=host, --pid=container:...) or create it {without}",
             )
     found_flags[0] = stamp_flags(stamp)
     found_number[0] = stamp_number(stamp)

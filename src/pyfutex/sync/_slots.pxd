@@ -8,12 +8,14 @@ wakes a sleeper. Its `depth` is for the primitive to write marks in.
 from libc.errno cimport EBUSY
 from libc.stdint cimport uint32_t
 
-from pyfutex._core.atomic cimport load_acquire_u32
+from pyfutex._core.atomic cimport load_acquire_u32, store_relaxed_u64
 from pyfutex._core.clock cimport Deadline
 from pyfutex.sync._robust cimport (
+    EDEADLK,
     EOWNERDEAD,
     OWNER_DIED,
     RobustLock,
+    SHARED_FOR_MUSL,
     SharedHead,
     TID_MASK,
     Thread,
@@ -43,8 +45,11 @@ cdef inline void *words_of(SharedHead *head) noexcept nogil:
 
 
 cdef inline void slots_init(Slots *s, SharedHead *head, uint32_t n) noexcept nogil:
+    cdef uint32_t i
     s.first = <RobustLock *> (<char *> head + SLOTS_AT)
     s.n = n
+    for i in range(n):
+        store_relaxed_u64(&s.first[i].shared.space, SHARED_FOR_MUSL)
 
 
 cdef inline uint32_t slot_home(const Slots *s, const Thread *t) noexcept nogil:
@@ -69,14 +74,14 @@ cdef inline int slot_try(RobustLock *slot, Thread *t, bint *died) noexcept nogil
     return result
 
 
-# Take any slot: its number; -EBUSY: other threads have them all; -EDEADLK: the caller has one, which is noticed only if it
-# comes before a free one.
-cdef inline int slots_take(const Slots *s, Thread *t, bint *died) noexcept nogil:
+# Take any slot: its number; -EBUSY: threads have them all. `several`: the caller may have some already; if not, -EDEADLK: it
+# has one, which is noticed only if that comes before a free one.
+cdef inline int slots_take(const Slots *s, Thread *t, bint several, bint *died) noexcept nogil:
     cdef uint32_t _, at = slot_home(s, t)
     cdef int result
     for _ in range(s.n):
         result = slot_try(&s.first[at], t, died)
-        if result != -EBUSY:
+        if result != -EBUSY and not (several and result == -EDEADLK):
             return <int> at if result == 0 else result
         at = at + 1 if at + 1 < s.n else 0
     return -EBUSY
@@ -86,9 +91,10 @@ cdef inline int slots_take(const Slots *s, Thread *t, bint *died) noexcept nogil
 cdef int slot_acquire(RobustLock *slot, Deadline until) except 1
 
 # Sleep for as long as two words in shared memory are what they were, and no other thread that has a slot dies: 0, look
-# again; -ETIMEDOUT, -EINTR, or another negative errno. A death wakes one of those who watch the slot. Looks again after a
-# second, for what the words do not tell: more slots than one sleep can watch, a kernel without futex_waitv, a death told
-# to somebody who is stopped.
+# again; -ETIMEDOUT, -EINTR, or another negative errno. A death wakes one of those who watch the slot, and so does its being
+# left. `second` NULL: one word, and for as long as all slots are taken. Looks again after a second, for what the words do
+# not tell: more slots than one sleep can watch, a kernel without futex_waitv, a death told to somebody who is stopped, or
+# to nobody.
 cdef int slots_watch(const Slots *s, uint32_t *first, uint32_t first_was, uint32_t *second, uint32_t second_was,
                      Deadline until) noexcept nogil
 

@@ -7,7 +7,7 @@ from pyfutex._core.atomic cimport cas_u32, load_acquire_u32
 from pyfutex._core.clock cimport Deadline, deadline_after
 from pyfutex._core.kernelcalls cimport WaitvItem, flags2, kernel_wait, kernel_waitv
 from pyfutex.sync._mutex cimport Mutex, mutex_consistent, mutex_raise, mutex_wait, robust_init
-from pyfutex.sync._robust cimport EOWNERDEAD, OWNER_DIED, RobustLock, TID_MASK, Thread, WAITERS
+from pyfutex.sync._robust cimport EOWNERDEAD, OWNER_DIED, RobustLock, TID_MASK, Thread, WAITERS, robust_look_after
 from pyfutex.sync._thread cimport robust_thread
 
 
@@ -40,16 +40,18 @@ cdef int slots_watch(const Slots *s, uint32_t *first, uint32_t first_was, uint32
     cdef Deadline limit = deadline_after(LOOK_AGAIN_NS)
     cdef Thread *t = robust_thread()
     cdef uint32_t *word
-    cdef uint32_t i, seen, n = 2
+    cdef uint32_t i, seen, n = 1
     cdef long answer
     if until.ns < limit.ns:
         limit = until
     items[0] = watched(first, first_was)
-    items[1] = watched(second, second_was)
+    if second != NULL:
+        items[1] = watched(second, second_was)
+        n = 2
     for i in range(s.n):
         word = &s.first[i].word
         seen = load_acquire_u32(word)
-        if seen & OWNER_DIED:
+        if seen & OWNER_DIED or (second == NULL and seen & TID_MASK == 0):
             return 0
         if seen & TID_MASK == 0 or seen & TID_MASK == t.tid or n == MOST_WATCHED:
             continue
@@ -61,6 +63,10 @@ cdef int slots_watch(const Slots *s, uint32_t *first, uint32_t first_was, uint32
     answer = kernel_waitv(items, n, limit)
     if answer == -ENOSYS or answer == -EPERM:
         answer = kernel_wait(first, first_was, 0xFFFFFFFF, limit, 0)
-    if answer > 0 or answer == -EAGAIN or (answer == -ETIMEDOUT and limit.ns != until.ns):
+    if answer == -ETIMEDOUT and limit.ns != until.ns:
+        for i in range(s.n):
+            robust_look_after(&s.first[i])
+        return 0
+    if answer > 0 or answer == -EAGAIN:
         return 0
     return <int> answer

@@ -9,7 +9,7 @@ import os
 from errno import ENOENT, ESTALE, EXDEV
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pyfutex.sync._anatomy import NOT_ROBUST, TID_MASK, Kind, Primitive, check_same
+from pyfutex.sync._anatomy import NOT_ROBUST, TID_MASK, UNDO, Kind, Primitive, check_same
 from pyfutex.sync._arenafile import ArenaFile, path_of
 from pyfutex.sync._directory import BLOCK_SERIAL_AT, Directory, Entry, encoded_name
 from pyfutex.sync._retiring import retire
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, Self
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Semaphore)
 
 MAXIMUM = 1 << 28
 MOST_TRIES = 100  # against somebody who makes and unlinks all the while
@@ -288,24 +289,21 @@ class Arena:
             name, Primitive(Kind.CONDITION, 0, 0), Condition.SIZE, Condition.attach, Condition.create
         )
 
-    def semaphore(self, name: str, /, value: int = 1) -> Semaphore:
-        """The `Semaphore` of a name, which began with `value` permits."""
-        return self._get(
-            name,
-            Primitive(Kind.SEMAPHORE, 0, value),
-            Semaphore.SIZE,
-            Semaphore.attach,
-            lambda m, at: Semaphore.create(m, at, value=value),
-        )
+    def semaphore(self, name: str, /, value: int = 1, *, undo: bool = False) -> Semaphore:
+        """The `Semaphore` of a name, which began with `value` permits; `undo`: see `Semaphore.create`."""
+        return self._semaphore(name, Kind.SEMAPHORE, Semaphore, value, undo)
 
-    def bounded_semaphore(self, name: str, /, value: int = 1) -> BoundedSemaphore:
+    def bounded_semaphore(self, name: str, /, value: int = 1, *, undo: bool = False) -> BoundedSemaphore:
         """The `BoundedSemaphore` of a name, which began with `value` permits."""
+        return self._semaphore(name, Kind.BOUNDED_SEMAPHORE, BoundedSemaphore, value, undo)
+
+    def _semaphore(self, name: str, kind: Kind, cls: type[S], value: int, undo: bool) -> S:
         return self._get(
             name,
-            Primitive(Kind.BOUNDED_SEMAPHORE, 0, value),
-            BoundedSemaphore.SIZE,
-            BoundedSemaphore.attach,
-            lambda m, at: BoundedSemaphore.create(m, at, value=value),
+            Primitive(kind, UNDO if undo else 0, value),
+            cls.size(value) if undo else cls.SIZE,
+            cls.attach,
+            lambda m, at: cls.create(m, at, value=value, undo=undo),
         )
 
     def event(self, name: str, /) -> Event:

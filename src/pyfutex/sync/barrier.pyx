@@ -85,7 +85,7 @@ cdef void bury_dead(Barrier b) noexcept nogil:
 cdef RobustLock *take_slot(Barrier b, Thread *t) except NULL:
     """A slot for the calling thread, which has none."""
     cdef bint died = False
-    cdef int at = slots_take(&b.slots, t, &died)
+    cdef int at = slots_take(&b.slots, t, False, &died)
     if at == -EBUSY:
         raise RuntimeError(f"{b.n_parties} other threads take part in this barrier of {b.n_parties} parties")
     if at < 0:

@@ -104,7 +104,7 @@ cdef inline int take_slot(RWLock rw) noexcept nogil:
         return -EPERM
     if not is_open(rw):
         return -EBUSY
-    at = slots_take(&rw.slots, t, &died)
+    at = slots_take(&rw.slots, t, False, &died)
     if at < 0:
         return at
     fence_after_rmw()
@@ -118,7 +118,7 @@ cdef int take_slot_behind_gate(RWLock rw, Deadline until, bint waits) except 1:
     """0; -EBUSY, -ETIMEDOUT: there is no slot. Requires: the gate."""
     cdef Thread *t = robust_thread()
     cdef bint died = False
-    cdef int at = slots_take(&rw.slots, t, &died)
+    cdef int at = slots_take(&rw.slots, t, False, &died)
     if at >= 0:
         return 0
     if at == -EBUSY:

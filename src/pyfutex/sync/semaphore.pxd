@@ -14,10 +14,20 @@ Call a wake under way from when a release owes it until the woken one has looked
 
 - with WAITERS, there are at least as many wakes under way as permits;
 - without it, there is at least one, and it will set WAITERS.
+
+In shared memory it is this word, which has 24 bytes (_waitword.pxd). With undo it is something else (bytes):
+
+     0  lock of 64 bytes: what it is, its number the permits, and the gate of _permits.pxd
+    64  turn: 32 bits; 60 bytes, 0
+   128  a slot of 64 bytes for each permit
+
+The word of such an object is its own, without permits and without room for any, so that whoever looks there first finds
+that there is more to do.
 """
 
 from libc.stdint cimport uint32_t
 
+from pyfutex.sync._permits cimport Permits
 from pyfutex.sync._shared cimport Shared
 from pyfutex.sync._waitword cimport WaitWord
 
@@ -27,6 +37,7 @@ cdef class Semaphore:
     cdef uint32_t word          # its own, unless it lies in shared memory
     cdef uint32_t empty         # the word without permits, and without WAITERS
     cdef uint32_t most          # permits there may be
+    cdef Permits undo           # those of one in shared memory that come back from the dead
     cdef Shared shared          # None: it lies in this object
     cdef object __weakref__
 

@@ -85,6 +85,16 @@ static void *hold_and_exit(void *unused)
     pthread_exit(unused);
 }
 
+/* Places of a semaphore with undo, behind its first 128 bytes. */
+static void end_a_thread_with_permits(void)
+{
+    pthread_t thread;
+    locks += 2;
+    pthread_create(&thread, NULL, hold_and_exit, NULL);
+    pthread_join(thread, NULL);
+    meet();
+}
+
 static void end_a_thread(void)
 {
     pthread_t thread;
@@ -212,6 +222,7 @@ static const struct {
     {"hold", hold_and_die},
     {"recover", recover},
     {"end-a-thread", end_a_thread},
+    {"end-a-thread-with-permits", end_a_thread_with_permits},
     {"wait-in-vain", wait_in_vain},
     {"drop-late", drop_late},
     {"fork", take_in_a_child},
@@ -226,7 +237,8 @@ int main(int argc, char **argv)
     if (locks == MAP_FAILED)
         return 2;
     count = (volatile uint64_t *)((char *)locks + 1024);
-    open_locks();
+    if (strcmp(argv[2], "end-a-thread-with-permits") != 0)
+        open_locks();
     for (i = 0; i < sizeof(things) / sizeof(things[0]); ++i)
         if (strcmp(things[i].name, argv[2]) == 0) {
             things[i].call();

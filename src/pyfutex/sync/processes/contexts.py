@@ -34,13 +34,17 @@ class CrashProofContext(context.BaseContext):
         """A condition over a lock of this context, by default a new RLock."""
         return locks.Condition(lock)
 
-    def Semaphore(self, value: int = 1) -> signals.Semaphore:  # type: ignore[override]
-        """So many permits."""
-        return signals.Semaphore(value)
+    def Semaphore(  # type: ignore[override]
+        self, value: int = 1, *, undo: bool = False
+    ) -> signals.Semaphore:
+        """So many permits; with `undo`, those of a process that dies come back."""
+        return signals.Semaphore(value, undo=undo)
 
-    def BoundedSemaphore(self, value: int = 1) -> signals.BoundedSemaphore:  # type: ignore[override]
+    def BoundedSemaphore(  # type: ignore[override]
+        self, value: int = 1, *, undo: bool = False
+    ) -> signals.BoundedSemaphore:
         """So many permits, and never more."""
-        return signals.BoundedSemaphore(value)
+        return signals.BoundedSemaphore(value, undo=undo)
 
     def Event(self) -> signals.Event:  # type: ignore[override]
         """A flag to wait for."""

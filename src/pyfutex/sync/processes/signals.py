@@ -23,13 +23,16 @@ class Semaphore:
     ----------
     value : int, optional
         Permits to begin with.
+    undo : bool, optional
+        Whether a permit belongs to the thread that acquired it, and comes back when that ends; see
+        `pyfutex.sync.Semaphore.create`.
     """
 
     _kind: type[SharedSemaphore] = SharedSemaphore
 
-    def __init__(self, value: int = 1) -> None:
-        place = allocate(self._kind.SIZE)
-        self._kind.create(place.pages.memory, place.offset, value=value)
+    def __init__(self, value: int = 1, *, undo: bool = False) -> None:
+        place = allocate(self._kind.size(value) if undo else self._kind.SIZE)
+        self._kind.create(place.pages.memory, place.offset, value=value, undo=undo)
         self.__setstate__((place, value))
 
     def __getstate__(self) -> tuple[Place, int]:
