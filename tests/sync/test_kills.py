@@ -13,7 +13,7 @@ KILLS = 150
 
 
 @pytest.mark.skipif(not usable(), reason="the kernel does not tell here where a thread sleeps")
-def test_processes_that_are_killed_cost_the_others_nothing(rng):
+def test_processes_that_are_killed_cost_the_others_nothing(rng, pi):
     command = [
         sys.executable,
         "-W",
@@ -23,6 +23,7 @@ def test_processes_that_are_killed_cost_the_others_nothing(rng):
         str(KILLS),
         "--seed",
         str(rng.getrandbits(32)),
+        *(["--pi"] if pi else []),
     ]
     done = subprocess.run(
         command,

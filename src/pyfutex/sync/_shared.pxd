@@ -11,7 +11,7 @@ cdef class Shared:
     cdef Memory memory      # its export keeps the mapping
     cdef SharedHead *head
     cdef Slots slots        # which threads may hold, too
-    cdef readonly object offset     # int: of the first byte, in the buffer
+    cdef readonly object offset     # int: of the first byte, in the buffer; None: a buffer that is nobody else's
 
 
 cdef enum Opening:

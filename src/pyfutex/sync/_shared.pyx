@@ -9,9 +9,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u32
 from pyfutex.memory cimport Memory
 from pyfutex.sync._robust cimport (
+    INHERITS,
     KIND_BOUNDED_SEMAPHORE,
     KIND_EVENT,
     KIND_LATCH,
+    KIND_LOCK,
     KIND_SEMAPHORE,
     LAYOUT_VERSION,
     NOT_ROBUST,
@@ -77,11 +79,14 @@ cdef object described(uint64_t stamp):
     if head[2] != LAYOUT_VERSION:
         return f"a layout of version {head[2]}, where this pyfutex knows {LAYOUT_VERSION}"
     name = NAMES.get(head[3] >> 4, "primitive of an unknown kind")
-    return f"a {name}{' of an unknown sort' if stamp_flags(stamp) & ~NOT_ROBUST else ''}"
+    sort = {0: "", NOT_ROBUST: "", INHERITS: " of priority inheritance"}.get(stamp_flags(stamp), " of an unknown sort")
+    return f"a {name}{sort}"
 
 
 cdef inline bint is_of_kind(uint64_t stamp, SharedKind kind) noexcept:
-    return stamp == make_stamp(kind, stamp_flags(stamp) & NOT_ROBUST, stamp_number(stamp))
+    cdef uint32_t flags = stamp_flags(stamp)
+    is_known = flags in (0, NOT_ROBUST) or (flags == INHERITS and kind == KIND_LOCK)
+    return is_known and stamp == make_stamp(kind, flags, stamp_number(stamp))
 
 
 cdef inline bint kind_is_robust(SharedKind kind) noexcept:
@@ -106,7 +111,7 @@ cdef class Shared:
         # this one would stay locked.
         if is_held_here(<RobustLock *> self.head) or slots_are_held_here(&self.slots):
             Py_INCREF(self.memory)
-            warnings.warn("a shared lock is dropped while it is held: its memory stays mapped", ResourceWarning, 2)
+            warnings.warn("a lock is dropped while it is held: its memory is kept", ResourceWarning, 2)
 
 
 # How many objects there are at an address: while another one is left, so is its export, and the memory is mapped.
