@@ -35,7 +35,7 @@ CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi te
 PACKAGE_ARGS ?=
 # What is installed: this tree, or a wheel of it.
 PACKAGE ?= .
-# Scripts of the differential, and more arguments for it: --seed, --first. Kills of each kill campaign, and --workers, --seed.
+# Scripts of the differential, and more arguments for it: --seed, --first. Kills of each kill campaign, and --workers, --seed, --pi.
 N ?= 20000
 DIFFERENTIAL_ARGS ?=
 KILLS_ARGS ?=

@@ -39,6 +39,12 @@ def make(request, page):
     return make_one
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "pi"])
+def pi(request):
+    """Whether a lock has priority inheritance."""
+    return request.param
+
+
 @pytest.fixture
 def asleep(page, wait_until):
     """Wait until threads sleep on a primitive: ``asleep(primitive, running, ...)``."""

@@ -4,13 +4,20 @@ import threading
 
 
 class Holder:
-    """A thread that holds the lock until it is told to let go."""
+    """A thread that holds the lock until it is told to let go.
+
+    Attributes
+    ----------
+    tid : int
+        Native id of the thread.
+    """
 
     def __init__(self, spawn, acquire, release):
         self._go = threading.Event()
         self._held = threading.Event()
         self._running = spawn(self._hold, acquire, release)
         self._held.wait()
+        self.tid = self._running.tid
 
     def _hold(self, acquire, release):
         assert acquire()

@@ -151,14 +151,14 @@ def switches_asleep(pid: int) -> int | None:
 class Killer:
     """The process that starts the workers and kills them."""
 
-    def __init__(self, n_kills: int, n_workers: int, seed: str) -> None:
+    def __init__(self, n_kills: int, n_workers: int, seed: str, *, pi: bool) -> None:
         self.n_kills = n_kills
         self.seed = seed
         self.rng = random.Random(seed)
         memory = mmap.mmap(-1, 8 * (RECOVERIES + n_kills + 1))
         self.cells = memoryview(memory).cast("Q")
         self.words = memoryview(memory).cast("I")
-        self.lock = Lock.create(memory)
+        self.lock = Lock.create(memory, pi=pi)
         self.pids = [0] * n_workers
         self.progress = [(0, 0.0)] * n_workers
         self.n_started = self.kills = self.sleepers = self.stuck = self.forgotten = 0
@@ -324,6 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("n", type=int, help="how many kills, for each number of workers")
     parser.add_argument("--workers", type=int, action="append", help="how many at once (default: 4, then 8)")
     parser.add_argument("--seed", default="pyfutex", help="of who is killed when (default: %(default)s)")
+    parser.add_argument("--pi", action="store_true", help="a lock with priority inheritance")
     options = parser.parse_args(arguments)
     if not usable():
         parser.error("the kernel does not tell here where a thread sleeps")
@@ -332,7 +333,7 @@ def main(arguments: list[str] | None = None) -> int:
     for n in options.workers or [4, 8]:
         if not 2 <= n <= MOST_WORKERS:
             parser.error(f"from 2 to {MOST_WORKERS} workers")
-        results.append(Killer(options.n, n, f"{options.seed}:{n}").run())
+        results.append(Killer(options.n, n, f"{options.seed}:{n}", pi=options.pi).run())
     with contextlib.suppress(BrokenPipeError):
         print(table(results))
         print("owners: found dead by the next; asleep: killed in their sleep")

@@ -91,12 +91,15 @@ def test_a_name_of_something_else_is_refused(arena, kind, found):
         lambda arena, n: arena.rwlock("it", n),
         lambda arena, n: arena.latch("it", n),
         lambda arena, n: arena.lock("it", robust=n == 2),
+        lambda arena, n: arena.lock("it", pi=n == 2),
     ],
 )
 def test_a_name_with_other_parameters_is_refused(arena, make):
     make(arena, 2)
     for other in arena, Arena.attach(arena.path):
-        with pytest.raises(ValueError, match=r"made with 2.*made with 3|Lock made with.*robust=False"):
+        with pytest.raises(
+            ValueError, match=r"made with 2.*made with 3|Lock made with.*(robust=False|pi=True)"
+        ):
             make(other, 3)
         make(other, 2)
 
@@ -264,6 +267,22 @@ def test_what_is_held_is_not_deleted(arena, kind, take, let_go):
     assert "it" in arena
     getattr(it, let_go)()
     arena.delete("it")
+
+
+def test_a_lock_with_priority_inheritance_is_found_and_deleted(arena, path, spawn, wait_until):
+    lock = arena.lock("it", pi=True)
+    with lock:
+        other = Arena.attach(path).lock("it", pi=True)
+        waiter = spawn(other.acquire, timeout=50)
+        wait_until(lambda: sleeps(waiter.tid))
+        with pytest.raises(OSError, match="in use"):
+            arena.delete("it")
+    assert waiter.result()
+    finds_a_dead_owner(lock)
+    arena.delete("it")
+    with pytest.raises(ValueError, match="owner"):
+        arena.lock("it", robust=False, pi=True)
+    assert "it" not in arena
 
 
 def test_a_held_lock_without_an_owner_is_not_deleted(arena):

@@ -1,6 +1,7 @@
 """Condition: told to look again, moved to the lock asleep; in an object and in shared memory."""
 
 import pickle
+import resource
 import signal
 import struct
 import threading
@@ -13,6 +14,21 @@ from pyfutex import sync
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 LOCK_WORD, NOTICES, WAITING = 16, 64, 68
+
+
+@pytest.fixture(params=["private", "shared", "private pi", "shared pi"])
+def make(request, page):
+    """Make a condition, in an object and in shared memory, over an RLock of its own and over a PI Lock."""
+
+    def make_one(kind):
+        return {
+            "private": kind,
+            "shared": lambda: kind.create(page),
+            "private pi": lambda: kind(sync.Lock(pi=True)),
+            "shared pi": lambda: kind.create(page, 0, sync.Lock.create(page, 128, pi=True)),
+        }[request.param]()
+
+    return make_one
 
 
 @pytest.fixture
@@ -102,6 +118,8 @@ def test_it_has_to_be_held(make):
 
 def test_a_lock_held_twice_is_let_go_and_held_twice_again(make, spawn, waiting):
     condition = make(sync.Condition)
+    if not isinstance(condition.lock, type(sync.RLock())):
+        pytest.skip("a Lock is not held twice")
 
     def wait_within():
         with condition, condition:
@@ -140,6 +158,8 @@ def test_a_lock_elsewhere_is_refused(page):
     with pytest.raises(TypeError, match="in shared memory"):
         sync.Condition.create(page, 0, sync.Lock())
     with pytest.raises(TypeError, match="in shared memory"):
+        sync.Condition.create(page, 0, sync.Lock(pi=True))
+    with pytest.raises(TypeError, match="in shared memory"):
         sync.Condition.create(page, 0, threading.Lock())
     with pytest.raises(TypeError, match=r"Condition\.create"):
         sync.Condition(sync.Lock.create(page))
@@ -153,6 +173,33 @@ def test_processes_meet(page, fork, wait_until, waiting):
         condition.notify_all()
     wait_until(lambda: all(child.has_ended() for child in children))
     assert [child.status for child in children] == [0] * 4
+
+
+def voluntary_switches():
+    """How often this thread has gone to sleep."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+
+def test_who_is_notified_does_not_sleep_again_for_the_lock(page, pi, fork, wait_until, waiting):
+    condition = sync.Condition.create(page, 0, sync.Lock.create(page, 128, pi=pi))
+    slept = memoryview(page)[256:264].cast("q")
+    n = 16
+
+    def listen():
+        with condition:
+            before = voluntary_switches()
+            is_told = condition.wait()
+            slept[0] += voluntary_switches() - before
+        return is_told
+
+    children = [fork(listen) for _ in range(n)]
+    waiting(condition, n)
+    wait_until(lambda: all(child.is_asleep() for child in children))
+    with condition:
+        condition.notify_all()
+    wait_until(lambda: all(child.has_ended() for child in children))
+    assert [child.status for child in children] == [0] * n
+    assert slept[0] <= n + 2
 
 
 def test_ctrl_c_ends_a_wait_with_the_lock_held(make, spawn, interrupt, handle):

@@ -14,9 +14,20 @@ ROUNDS = 8
 
 
 @pytest.fixture
-def condition(page):
+def make(page, pi):
+    """Make one in shared memory: ``make(offset)``."""
+
+    def make_one(offset):
+        lock = sync.Lock.create(page, offset + 128, pi=True) if pi else None
+        return sync.Condition.create(page, offset, lock)
+
+    return make_one
+
+
+@pytest.fixture
+def condition(make):
     """One in shared memory."""
-    return sync.Condition.create(page)
+    return make(0)
 
 
 @pytest.fixture
@@ -44,15 +55,19 @@ def test_a_dead_waiter_holds_up_no_notice(condition, waiter, wait_until):
     assert alive.status == 0
 
 
-def test_a_waiter_that_dies_once_woken_takes_the_wake_from_nobody(page, fork, wait_until, one_processor):
+def test_a_waiter_that_dies_once_woken_takes_the_wake_from_nobody(make, pi, fork, wait_until, one_processor):
     # Both are moved to the lock. Its release wakes the first, which runs only when nobody else wants to, and is killed
     # before it does; then only the kernel can wake the second, and does, as the first had said which word it would take.
+    # With priority inheritance the first has been given the lock.
     for i in range(ROUNDS):
-        condition = sync.Condition.create(page, 128 * i)
+        condition = make(192 * i)
 
         def wait(condition=condition):
-            with condition:
-                return condition.wait()
+            try:
+                with condition:
+                    return condition.wait() and not pi
+            except sync.OwnerDied:
+                return pi
 
         first = fork(wait)
         wait_until(first.is_asleep)

@@ -58,6 +58,7 @@ def test_an_empty_arena(arena, path, look):
 def test_every_kind_says_its_state(arena, path, look):
     arena.lock("lock")
     arena.lock("plain", robust=False).acquire()
+    arena.lock("urgent", pi=True).acquire()
     arena.rlock("rlock").acquire()
     arena.rlock("rlock").acquire()
     arena.condition("condition")
@@ -78,6 +79,7 @@ def test_every_kind_says_its_state(arena, path, look):
     for line in (
         r"lock +Lock +free$",
         r"plain +Lock +held by nobody in particular$",
+        r"urgent +Lock +held, with priority inheritance$",
         r"rlock +RLock +held, 2 times$",
         r"condition +Condition +free, at most 0 wait for a notice$",
         r"semaphore +Semaphore +4 permits, began with 5$",
@@ -98,6 +100,7 @@ def test_every_kind_says_its_state(arena, path, look):
     ):
         assert re.search(f"^{line}", said, re.MULTILINE), (line, said)
     arena.semaphore("undone", 3, undo=True).release(2)
+    arena.lock("urgent", pi=True).release()
     arena.rlock("rlock").release()
     arena.rlock("rlock").release()
     arena.rwlock("read").release_read()
@@ -222,11 +225,13 @@ def test_it_names_who_waits_for_what_nobody_holds(arena, path, look, wait_until,
         assert title in said
 
 
-def test_where_proc_does_not_tell_the_kernel_counts(arena, path, look, wait_until, monkeypatch):
+def test_where_proc_does_not_tell_the_kernel_counts(arena, path, look, wait_until, monkeypatch, pi):
+    hold, take = (body.replace("'db'", f"'db', pi={pi}") for body in (HOLD_AND_MEET, TAKE))
+
     def refuse(pid, tid):
         raise PermissionError(errno.EPERM, "no")
 
-    with in_arena(path, HOLD_AND_MEET) as holder, in_arena(path, TAKE) as waiter:
+    with in_arena(path, hold) as holder, in_arena(path, take) as waiter:
         holder.meets()
         waiter.meets()
         waiter.go_on()

@@ -13,8 +13,8 @@ KILLS = 150
 
 
 @pytest.mark.skipif(not usable(), reason="the kernel does not tell here where a thread sleeps")
-@pytest.mark.parametrize("campaign", ["kills", "permitkills"])
-def test_processes_that_are_killed_cost_the_others_nothing(rng, campaign):
+@pytest.mark.parametrize(("campaign", "pi"), [("kills", False), ("kills", True), ("permitkills", False)])
+def test_processes_that_are_killed_cost_the_others_nothing(rng, campaign, pi):
     command = [
         sys.executable,
         "-W",
@@ -24,6 +24,7 @@ def test_processes_that_are_killed_cost_the_others_nothing(rng, campaign):
         str(KILLS),
         "--seed",
         str(rng.getrandbits(32)),
+        *(["--pi"] if pi else []),
     ]
     done = subprocess.run(
         command,

@@ -71,9 +71,16 @@ def memory(file):
 
 
 @pytest.fixture
-def run(contender, file):
+def run(contender, file, pi):
     """Start it: ``run("count")``."""
-    return lambda what: Contender(contender, file, what)
+    return lambda what: Contender(contender, file, what, *(["pi"] if pi else []))
+
+
+@pytest.fixture
+def opened(run):
+    """Its locks, made."""
+    with run("open") as program:
+        assert program.ends() == (0, "")
 
 
 COUNTING = (
@@ -82,6 +89,7 @@ COUNTING = (
 )
 
 
+@pytest.mark.usefixtures("opened")
 def test_it_counts_with_python_and_nothing_is_lost(run, file, memory):
     with run("count") as one, run("count") as two, Program(COUNTING, file) as three:
         programs = one, two, three
@@ -122,6 +130,7 @@ def test_a_sleeper_of_python_is_told_that_it_died(run, memory, spawn, wait_until
         sleeping.result()
 
 
+@pytest.mark.usefixtures("opened")
 def test_it_finds_that_python_died(run, file):
     with Program("first.acquire(); lock.acquire(); os._exit(0)", file) as program:
         program.ends()
@@ -129,11 +138,23 @@ def test_it_finds_that_python_died(run, file):
         assert program.ends() == (0, "")
 
 
-def test_it_waits_until_a_deadline(run, memory):
-    with Lock.create(memory), run("wait-in-vain") as program:
+def test_it_waits_until_a_deadline(run, memory, pi):
+    with Lock.create(memory, pi=pi), run("wait-in-vain") as program:
         assert program.ends() == (0, "")
 
 
+def test_a_thread_of_it_that_ends_leaves_its_locks_to_who_waits(run, memory, spawn, wait_until):
+    with run("end-a-thread") as program:
+        program.meets()
+        sleeping = [spawn(finds_a_dead_owner, Lock.attach(memory, offset)) for offset in (0, 64)]
+        wait_until(lambda: all(sleeps(each.tid) for each in sleeping))
+        program.go_on()
+        program.meets()
+        for each in sleeping:
+            each.result()
+
+
+@pytest.mark.parametrize("pi", [False])
 def test_a_thread_of_it_that_ends_wakes_who_sleeps(run, memory, spawn, wait_until):
     """By itself: the sleeper is no waiter of ours, and does not look again. musl has its own way to let go."""
     word = Memory(memory)
@@ -150,6 +171,7 @@ def test_a_thread_of_it_that_ends_wakes_who_sleeps(run, memory, spawn, wait_unti
             finds_a_dead_owner(lock)
 
 
+@pytest.mark.parametrize("pi", [False])
 def test_a_thread_of_it_that_ends_gives_permits_back_and_wakes_who_sleeps(run, memory, spawn, wait_until):
     """As above, on the places of a semaphore, which say what musl wants to know."""
     semaphore = Semaphore.create(memory, value=2, undo=True)
@@ -168,6 +190,7 @@ def test_a_thread_of_it_that_ends_gives_permits_back_and_wakes_who_sleeps(run, m
     semaphore.release(2)
 
 
+@pytest.mark.parametrize("pi", [False])
 def test_waiters_stays_if_somebody_took_the_lock_meanwhile(run):
     with run("drop-late") as program:
         assert program.ends() == (0, "")
@@ -176,4 +199,12 @@ def test_waiters_stays_if_somebody_took_the_lock_meanwhile(run):
 @pytest.mark.parametrize("what", ["fork", "mix"])
 def test_its_list_stays_whole_through(what, run):
     with run(what) as program:
+        assert program.ends() == (0, "")
+
+
+@pytest.mark.parametrize("pi", [True])
+def test_it_is_told_that_it_would_wait_for_ever(run):
+    with run("circle") as program:
+        program.meets()
+        program.go_on()
         assert program.ends() == (0, "")

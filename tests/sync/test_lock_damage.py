@@ -64,8 +64,8 @@ def test_links_that_lead_to_another_lock_are_not_followed(memory):
         lock.release()
 
 
-def test_a_list_that_the_kernel_cannot_follow_hides_no_dead_owner(memory):
-    locks = [Lock.create(memory, 64 * i) for i in range(3)]
+def test_a_list_that_the_kernel_cannot_follow_hides_no_dead_owner(memory, pi):
+    locks = [Lock.create(memory, 64 * i, pi=pi) for i in range(3)]
 
     def child():
         for lock in locks:
@@ -130,8 +130,8 @@ def test_who_drops_a_lock_in_memory_that_is_cut_off_goes_on(tmp_path):
         assert program.ends() == (0, "")
 
 
-def test_a_word_that_names_no_thread_is_taken_as_a_dead_owners(memory):
-    lock = Lock.create(memory)
+def test_a_word_that_names_no_thread_is_taken_as_a_dead_owners(memory, pi):
+    lock = Lock.create(memory, pi=pi)
     Memory(memory).store(16, 0x3FFF_FFFF)
     assert lock.locked()
     assert not lock.acquire(blocking=False)

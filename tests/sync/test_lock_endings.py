@@ -96,8 +96,8 @@ def memory(file):
 
 
 @pytest.fixture
-def locks(memory):
-    return Lock.create(memory), Lock.create(memory, 64)
+def locks(memory, pi):
+    return Lock.create(memory, pi=pi), Lock.create(memory, 64, pi=pi)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

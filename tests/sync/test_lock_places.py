@@ -105,7 +105,7 @@ def test_of_many_creators_exactly_one_wins(memory):
         (b"pf\x02\x10\0\0\0\0", "version 2"),
         (b"pf\x01\x40\0\0\0\0", "a Semaphore"),
         (b"pf\x01\xf0\0\0\0\0", "unknown kind"),
-        (b"pf\x01\x12\0\0\0\0", "a Lock of an unknown sort"),
+        (b"pf\x01\x13\0\0\0\0", "a Lock of an unknown sort"),
         (b"pf\x01\x18\0\0\0\0", "a Lock of an unknown sort"),
     ],
 )

@@ -11,12 +11,18 @@ from sync.programs import Program, ended, forked, sleeps
 
 from pyfutex.sync import Lock
 
+LOCKS = {
+    "private": Lock,
+    "private pi": lambda: Lock(pi=True),
+    "shared": lambda: Lock.create(mmap.mmap(-1, mmap.PAGESIZE), robust=False),
+    "robust": lambda: Lock.create(mmap.mmap(-1, mmap.PAGESIZE)),
+    "pi": lambda: Lock.create(mmap.mmap(-1, mmap.PAGESIZE), pi=True),
+}
 
-@pytest.fixture(params=["private", "shared", "robust"])
+
+@pytest.fixture(params=LOCKS)
 def lock(request):
-    if request.param == "private":
-        return Lock()
-    return Lock.create(mmap.mmap(-1, mmap.PAGESIZE), robust=request.param == "robust")
+    return LOCKS[request.param]()
 
 
 class Held:
@@ -82,9 +88,9 @@ def test_a_handler_that_returns_does_not_end_a_wait(lock, held, wait_until):
     lock.release()
 
 
-def test_a_handler_may_take_other_locks_meanwhile(wait_until, spawn):
+def test_a_handler_may_take_other_locks_meanwhile(wait_until, spawn, pi):
     memory = mmap.mmap(-1, mmap.PAGESIZE)
-    lock, other = Lock.create(memory), Lock.create(memory, 64)
+    lock, other = Lock.create(memory, pi=pi), Lock.create(memory, 64, pi=pi)
     held = Held(lock, spawn)
 
     def handler(*_):
@@ -126,12 +132,12 @@ def test_a_lock_is_usable_after_an_interrupted_wait(lock, held, wait_until):
     lock.release()
 
 
-def test_ctrl_c_ends_a_program_that_waits(tmp_path, wait_until):
+def test_ctrl_c_ends_a_program_that_waits(tmp_path, wait_until, pi):
     path = tmp_path / "locks"
     path.write_bytes(bytes(mmap.PAGESIZE))
     with path.open("r+b") as opened:
         memory = mmap.mmap(opened.fileno(), 0)
-    lock = Lock.create(memory)
+    lock = Lock.create(memory, pi=pi)
     with lock, Program("lock.acquire()", path) as program:
         wait_until(lambda: sleeps(program.process.pid))
         program.process.send_signal(signal.SIGINT)
@@ -142,7 +148,14 @@ def test_ctrl_c_ends_a_program_that_waits(tmp_path, wait_until):
 
 
 @pytest.mark.parametrize(
-    "make", ["Lock()", "Lock.create(memory, 128, robust=False)", "Lock.create(memory, 128)"]
+    "make",
+    [
+        "Lock()",
+        "Lock(pi=True)",
+        "Lock.create(memory, 128, robust=False)",
+        "Lock.create(memory, 128)",
+        "Lock.create(memory, 128, pi=True)",
+    ],
 )
 def test_a_daemon_thread_that_waits_does_not_keep_a_program(tmp_path, wait_until, make):
     path = tmp_path / "locks"
@@ -162,9 +175,9 @@ def test_a_daemon_thread_that_waits_does_not_keep_a_program(tmp_path, wait_until
     assert status == 0
 
 
-def test_a_private_lock_in_the_child_of_a_fork_is_as_it_was_in_the_parent(spawn):
+def test_a_private_lock_in_the_child_of_a_fork_is_as_it_was_in_the_parent(spawn, pi):
     """As threading's: whoever forks while another thread holds one has to make it anew, or to let it go."""
-    lock = Lock()
+    lock = Lock(pi=pi)
     held = Held(lock, spawn)
 
     def child():
@@ -181,8 +194,8 @@ def test_a_private_lock_in_the_child_of_a_fork_is_as_it_was_in_the_parent(spawn)
     held.ends()
 
 
-def test_a_shared_lock_in_the_child_of_a_fork_stays_its_owners(spawn, wait_until):
-    lock = Lock.create(mmap.mmap(-1, mmap.PAGESIZE))
+def test_a_shared_lock_in_the_child_of_a_fork_stays_its_owners(spawn, wait_until, pi):
+    lock = Lock.create(mmap.mmap(-1, mmap.PAGESIZE), pi=pi)
     held = Held(lock, spawn)
 
     def child():

@@ -27,6 +27,8 @@ LAYERS = (
     "pyfutex.sync._permits",
     "pyfutex.sync._slots",
     "pyfutex.sync._mutex",
+    "pyfutex.sync._inherited",
+    "pyfutex.sync._bell",
     "pyfutex.sync._thread pyfutex.sync._timeouts pyfutex.sync._sleepers pyfutex.sync.errors",
     "pyfutex.sync._robust",
     "pyfutex._capi",

@@ -18,6 +18,10 @@
  * every taker keeps WAITERS, and a thread that was woken, or will be, names the word as its pending operation, on which the
  * kernel wakes the next one. WAITERS goes when a wake finds nobody, if nobody has taken the lock since.
  *
+ * One of priority inheritance (PYFUTEX_PI in its head) is taken and let go by the same two swaps. Who finds more than they do
+ * asks the kernel, which keeps its queue (pyfutex_piword.h). Its links are not marked as such for the kernel: the mark would only
+ * spare it a wake that finds nobody, and musl would take it for a part of the address.
+ *
  * All who map the memory trust each other: links are looked at before they are written through, which finds damage, not
  * malice.
  *
@@ -28,11 +32,11 @@
 #define PYFUTEX_LOCK_H
 
 #include <linux/futex.h>
-#include <pthread.h>
-#include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "pyfutex_piword.h"
+#include "pyfutex_robustlist.h"
 #include "pyfutex_shared.h"
 
 typedef struct {
@@ -45,13 +49,6 @@ typedef struct {
     char links[20]; /* the thread whose id is in the word */
     uint64_t reserved2;
 } pyfutex_lock;
-
-/* What a thread knows of itself. */
-typedef struct {
-    uint32_t tid; /* 0: not asked yet, or before a fork */
-    uint32_t n_held;
-    struct robust_list_head *head;
-} pyfutex_thread;
 
 enum {
     PYFUTEX_CONSISTENT = 0,
@@ -67,126 +64,20 @@ enum {
 #define PYFUTEX_LOOK_AGAIN_S 1
 #endif
 
-/* A link, which need not lie at a multiple of its size: with musl's offset it does not. */
-typedef void *pyfutex_link __attribute__((aligned(4), may_alias));
-
 typedef uint64_t pyfutex_word_and_turns __attribute__((may_alias));
 
-/* --- a thread's list ------------------------------------------------------------------------------------------------ */
-
-/* Fill in *t for the calling thread: 0; -ENOSYS: there are no robust lists here. */
-static inline int pyfutex_thread_enter(pyfutex_thread *t)
+/* Of priority inheritance. Asked only where a swap was not enough. */
+static __attribute__((noinline, unused)) int pyfutex_lock_is_pi(const pyfutex_lock *l)
 {
-    size_t size = 0;
-    struct robust_list_head *head = NULL;
-    pthread_mutexattr_t robust;
-    pthread_mutex_t mutex;
-    /* musl makes the list known with a thread's first robust mutex between processes. */
-    pthread_mutexattr_init(&robust);
-    pthread_mutexattr_setpshared(&robust, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
-    if (pthread_mutex_init(&mutex, &robust) == 0 && pthread_mutex_lock(&mutex) == 0) {
-        pthread_mutex_unlock(&mutex);
-        pthread_mutex_destroy(&mutex);
-    }
-    pthread_mutexattr_destroy(&robust);
-    if (syscall(SYS_get_robust_list, 0, &head, &size) != 0 || head == NULL || size != sizeof(*head))
-        return -ENOSYS;
-    /* glibc's and musl's offsets are those that the layout has room for. */
-    if (head->futex_offset != -32 && head->futex_offset != -28)
-        return -ENOSYS;
-    t->head = head;
-    t->n_held = 0;
-    t->tid = (uint32_t)syscall(SYS_gettid);
-    return 0;
+    return (pyfutex_stamp_flags(__atomic_load_n(&l->shared.stamp, __ATOMIC_RELAXED)) & PYFUTEX_PI) != 0;
 }
 
-/* In the child of a fork the thread has another id and holds nothing. musl leaves it the parent's list, whose nodes the parent
- * goes on to use. */
-static inline void pyfutex_thread_forked(pyfutex_thread *t)
-{
-    if (t->head != NULL && t->head->futex_offset == 0)
-        t->head->list.next = &t->head->list;
-    t->tid = 0;
-    t->n_held = 0;
-}
+/* --- taking --------------------------------------------------------------------------------------------------------- */
 
 static inline pyfutex_link *pyfutex_lock_node(pyfutex_lock *l, const pyfutex_thread *t)
 {
     return (pyfutex_link *)((char *)&l->word - t->head->futex_offset);
 }
-
-/* The kernel reads the list and the pending operation of a thread that is gone: no more than the compiler has to be kept
- * from reordering. */
-static inline void pyfutex_set_pending(pyfutex_thread *t, void *node)
-{
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    t->head->list_op_pending = (struct robust_list *)node;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-/* A link's lowest bit is not part of the address: the kernel's mark of a PI mutex. */
-static inline void *pyfutex_unmarked(void *link) { return (void *)((uintptr_t)link & ~(uintptr_t)1); }
-
-/* Each node of the list is preceded by a link to the one before it, but for the head. */
-static inline pyfutex_link *pyfutex_back_link(void *node) { return (pyfutex_link *)node - 1; }
-
-/* Whether it can be a link at all: most of what is written over one cannot, and to follow that would be the end. */
-static inline int pyfutex_is_link(const void *link)
-{
-    return link != NULL && ((uintptr_t)link & 3) == 0 && (uint64_t)(uintptr_t)link >> 56 == 0;
-}
-
-static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
-{
-    struct robust_list *head = &t->head->list;
-    void *first = pyfutex_unmarked(head->next);
-    node[0] = head->next;
-    *pyfutex_back_link(node) = head;
-    if (first != head)
-        *pyfutex_back_link(first) = node;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    head->next = (struct robust_list *)node;
-    t->n_held += 1;
-}
-
-/* Join what stands before a node and after it. 0; -EBADMSG: somebody wrote over the links, nothing was changed. */
-static __attribute__((noinline, unused)) int pyfutex_cut_out(const pyfutex_link *node, pyfutex_thread *t)
-{
-    void *head = &t->head->list;
-    void *before = pyfutex_unmarked(*pyfutex_back_link((void *)node));
-    void *after = pyfutex_unmarked(node[0]);
-    void *listed;
-    if (!pyfutex_is_link(before) || !pyfutex_is_link(after))
-        return -EBADMSG;
-    /* Where the process maps the memory twice, the list may know it by the other address, and that shows the same links. */
-    listed = pyfutex_unmarked(*(pyfutex_link *)before);
-    if (listed != node &&
-        (!pyfutex_is_link(listed) || (((uintptr_t)listed ^ (uintptr_t)node) & 4095) != 0 ||
-         pyfutex_unmarked(*pyfutex_back_link(listed)) != before || pyfutex_unmarked(*(pyfutex_link *)listed) != after))
-        return -EBADMSG;
-    if (after != head && pyfutex_unmarked(*pyfutex_back_link(after)) != listed)
-        return -EBADMSG;
-    *(pyfutex_link *)before = node[0];
-    if (after != head)
-        *pyfutex_back_link(after) = *pyfutex_back_link((void *)node);
-    return 0;
-}
-
-static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
-{
-    struct robust_list *head = &t->head->list;
-    /* It is the only one of the list, as it mostly is. */
-    if (__builtin_expect((void *)head->next == node && node[0] == head && *pyfutex_back_link(node) == head, 1))
-        head->next = head;
-    else if (pyfutex_cut_out(node, t) != 0)
-        return -EBADMSG;
-    /* Code with a record of its own may have taken it in the same thread. */
-    t->n_held -= t->n_held != 0;
-    return 0;
-}
-
-/* --- taking --------------------------------------------------------------------------------------------------------- */
 
 /* Before any of the following, until the lock is had or given up. */
 static inline void pyfutex_lock_begin(pyfutex_lock *l, pyfutex_thread *t)
@@ -196,9 +87,21 @@ static inline void pyfutex_lock_begin(pyfutex_lock *l, pyfutex_thread *t)
 
 static inline void pyfutex_lock_end(pyfutex_thread *t) { pyfutex_set_pending(t, NULL); }
 
-/* It is held now, so linked, and no longer pending: 0, or -EOWNERDEAD. -ENOTRECOVERABLE: it was let go again. */
 static int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t);
 
+/* It is held now, and somebody died with it: -EOWNERDEAD; -ENOTRECOVERABLE: it was let go again. */
+static __attribute__((noinline, unused)) int pyfutex_lock_left(pyfutex_lock *l, pyfutex_thread *t)
+{
+    if (l->state == PYFUTEX_NOT_RECOVERABLE) {
+        pyfutex_lock_release(l, t);
+        return -ENOTRECOVERABLE;
+    }
+    l->state = PYFUTEX_INCONSISTENT;
+    l->depth = 0;
+    return -EOWNERDEAD;
+}
+
+/* It is held now, so linked, and no longer pending: 0, or as pyfutex_lock_left. */
 static inline int pyfutex_lock_taken(pyfutex_lock *l, pyfutex_thread *t, uint32_t found)
 {
     pyfutex_enlist(pyfutex_lock_node(l, t), t);
@@ -207,16 +110,19 @@ static inline int pyfutex_lock_taken(pyfutex_lock *l, pyfutex_thread *t, uint32_
         return 0;
     if (found & FUTEX_WAITERS)
         l->turns += 1;
-    if ((found & FUTEX_OWNER_DIED) | l->state) {
-        if (l->state == PYFUTEX_NOT_RECOVERABLE) {
-            pyfutex_lock_release(l, t);
-            return -ENOTRECOVERABLE;
-        }
-        l->state = PYFUTEX_INCONSISTENT;
-        l->depth = 0;
-        return -EOWNERDEAD;
-    }
-    return 0;
+    return (found & FUTEX_OWNER_DIED) | l->state ? pyfutex_lock_left(l, t) : 0;
+}
+
+/* What the kernel answered about one of priority inheritance, as pyfutex_lock_try says it. -EBUSY: ask again. */
+static __attribute__((noinline, unused)) int pyfutex_lock_answered(pyfutex_lock *l, pyfutex_thread *t, int answer)
+{
+    if (answer == 0)
+        return pyfutex_lock_taken(l, t, pyfutex_piword_died(&l->word));
+    if (answer == -EAGAIN)
+        return -EBUSY;
+    if (answer != -EBUSY && answer != -EINTR)
+        pyfutex_lock_end(t);
+    return answer;
 }
 
 /* Try once. 0, -EOWNERDEAD: held. -EBUSY: somebody else's. -EDEADLK: the caller's. -ENOTRECOVERABLE. -ENOLCK: the thread holds
@@ -237,6 +143,8 @@ static inline int pyfutex_lock_try(pyfutex_lock *l, pyfutex_thread *t, int has_s
         }
         if (seen & FUTEX_TID_MASK)
             return -EBUSY;
+        if (pyfutex_lock_is_pi(l))
+            return pyfutex_lock_answered(l, t, pyfutex_piword_try(&l->word));
     }
     return pyfutex_lock_taken(l, t, seen);
 }
@@ -272,23 +180,31 @@ static inline int pyfutex_lock_look_after(pyfutex_lock *l)
                                        __ATOMIC_RELAXED);
 }
 
+/* When to look again: `deadline`, or before. */
+static inline const struct timespec *pyfutex_lock_next_look(const struct timespec *deadline, clockid_t clock,
+                                                            struct timespec *soon)
+{
+    clock_gettime(clock, soon);
+    soon->tv_sec += PYFUTEX_LOOK_AGAIN_S;
+    if (deadline != NULL &&
+        (deadline->tv_sec < soon->tv_sec || (deadline->tv_sec == soon->tv_sec && deadline->tv_nsec < soon->tv_nsec)))
+        return deadline;
+    return soon;
+}
+
 /* Sleep once. 0: try again. -ETIMEDOUT, -EINTR: nobody woke us. -EFAULT: the memory is gone. `deadline`: absolute, on `clock`;
  * NULL: none. Requires: pending. */
 static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *deadline, clockid_t clock)
 {
     struct timespec soon;
-    const struct timespec *until = &soon;
+    const struct timespec *until;
     uint32_t seen = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
     if (!(seen & FUTEX_TID_MASK))
         return 0;
     if (!(seen & FUTEX_WAITERS) && !__atomic_compare_exchange_n(&l->word, &seen, seen | FUTEX_WAITERS, 0,
                                                                 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return 0;
-    clock_gettime(clock, &soon);
-    soon.tv_sec += PYFUTEX_LOOK_AGAIN_S;
-    if (deadline != NULL &&
-        (deadline->tv_sec < soon.tv_sec || (deadline->tv_sec == soon.tv_sec && deadline->tv_nsec < soon.tv_nsec)))
-        until = deadline;
+    until = pyfutex_lock_next_look(deadline, clock, &soon);
     if (until->tv_sec < 0) /* The kernel refuses those. */
         return pyfutex_lock_look_after(l) ? 0 : -ETIMEDOUT;
     if (syscall(SYS_futex, &l->word, FUTEX_WAIT_BITSET | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0),
@@ -298,6 +214,32 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
     if (errno != ETIMEDOUT)
         return -errno;
     return pyfutex_lock_look_after(l) || until == &soon ? 0 : -ETIMEDOUT;
+}
+
+/* Take one of priority inheritance, asleep in the kernel's queue. As pyfutex_lock_try, or -ETIMEDOUT; -EBUSY: call again;
+ * -EINTR: likewise. Requires: pending. */
+static __attribute__((noinline, unused)) int pyfutex_lock_queue(pyfutex_lock *l, pyfutex_thread *t,
+                                                                const struct timespec *deadline, clockid_t clock)
+{
+    static const struct timespec past = {0, 0};
+    struct timespec soon;
+    const struct timespec *until;
+    int answer = -ENOLCK;
+    if (deadline != NULL && deadline->tv_sec < 0) /* The kernel refuses those. */
+        deadline = &past;
+    if (t->n_held < PYFUTEX_MOST_HELD)
+        answer = pyfutex_piword_lock(&l->word, deadline, clock);
+    if (answer == -ESRCH) {
+        answer = -EBUSY;
+        if (!pyfutex_lock_look_after(l)) {
+            /* Its owner has ended, is not waited for by its parent yet, and had a list that could not be read. */
+            until = pyfutex_lock_next_look(deadline, clock, &soon);
+            answer = -clock_nanosleep(clock, TIMER_ABSTIME, until, NULL);
+            if (answer == 0)
+                answer = until == deadline ? -ETIMEDOUT : -EBUSY;
+        }
+    }
+    return pyfutex_lock_answered(l, t, answer);
 }
 
 /* --- letting go ----------------------------------------------------------------------------------------------------- */
@@ -312,13 +254,21 @@ static inline void pyfutex_lock_drop_waiters(pyfutex_lock *l, uint32_t turns)
     __atomic_compare_exchange_n((pyfutex_word_and_turns *)&l->word, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-/* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. Requires: held, pending. */
-static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock *l)
+/* Store WAITERS and wake one, in one step; if there was none, WAITERS goes. One of priority inheritance, the kernel gives to the
+ * next: 0, or what it answered, and it is held still, and linked. Requires: held, pending, not linked. */
+static __attribute__((noinline, unused)) int pyfutex_lock_pass_on(pyfutex_lock *l, pyfutex_thread *t)
 {
     uint32_t turns = l->turns;
     /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
     uint32_t op = (uint32_t)(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT) << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24 | 31u << 12;
-    long woken = syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op);
+    long woken;
+    if (pyfutex_lock_is_pi(l)) {
+        int answer = pyfutex_piword_unlock(&l->word);
+        if (answer != 0)
+            pyfutex_enlist(pyfutex_lock_node(l, t), t);
+        return answer;
+    }
+    woken = syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op);
     if (woken < 0) {
         /* Something that filters system calls does not know that one. */
         __atomic_store_n(&l->word, FUTEX_WAITERS, __ATOMIC_RELEASE);
@@ -326,12 +276,14 @@ static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock 
     }
     if (woken == 0)
         pyfutex_lock_drop_waiters(l, turns);
+    return 0;
 }
 
-/* 0; -EPERM: the caller does not hold it; -EBADMSG: its links were written over. Requires: entered, as all that take a
- * thread. */
+/* 0; -EPERM: the caller does not hold it; -EBADMSG: its links were written over; another: of one of priority inheritance, the
+ * word was, and it is held still. Requires: entered, as all that take a thread. */
 static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
 {
+    int answer = 0;
     uint32_t mine = t->tid;
     pyfutex_link *node = pyfutex_lock_node(l, t);
     if ((__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != mine)
@@ -345,10 +297,10 @@ static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
         l->state = PYFUTEX_NOT_RECOVERABLE;
     if (!__atomic_compare_exchange_n(&l->word, &mine, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         __atomic_thread_fence(__ATOMIC_RELEASE);
-        pyfutex_lock_pass_on(l);
+        answer = pyfutex_lock_pass_on(l, t);
     }
     pyfutex_lock_end(t);
-    return 0;
+    return answer;
 }
 
 /* What a dead owner left is made good. 0; -EPERM: the caller does not hold it; -EINVAL: it was consistent. */
@@ -380,40 +332,24 @@ static inline int pyfutex_lock_consistent(pyfutex_lock *l, const pyfutex_thread 
  * a lock must not unmap it. One file of a program's sources includes this header, so that a thread has one record.
  */
 
-static inline pyfutex_thread *pyfutex_thread_record(void)
+static inline int pyfutex_open_as(pyfutex_lock *l, uint32_t flags)
 {
-    static __thread pyfutex_thread record;
-    return &record;
-}
-
-static inline void pyfutex_forked(void) { pyfutex_thread_forked(pyfutex_thread_record()); }
-
-static inline void pyfutex_watch_forks(void) { (void)pthread_atfork(NULL, NULL, pyfutex_forked); }
-
-/* The calling thread's record; NULL: there are no robust lists here. */
-static inline pyfutex_thread *pyfutex_this_thread(void)
-{
-    static pthread_once_t watching = PTHREAD_ONCE_INIT;
-    pyfutex_thread *t = pyfutex_thread_record();
-    if (__builtin_expect(t->tid != 0, 1))
-        return t;
-    pthread_once(&watching, pyfutex_watch_forks);
-    return pyfutex_thread_enter(t) == 0 ? t : NULL;
+    uint64_t found;
+    if ((uintptr_t)l % 8 != 0)
+        return -EINVAL;
+    if (pyfutex_this_thread() == NULL || (flags != 0 && !pyfutex_piword_is_known()))
+        return -ENOSYS;
+    if (pyfutex_shared_open(&l->shared, pyfutex_stamp(PYFUTEX_LOCK, flags, 0), &found) < 0)
+        return -EBADMSG;
+    return pyfutex_shared_enter(&l->shared, pyfutex_this_space());
 }
 
 /* Find the lock at `l`, or make it of zero bytes. -EINVAL: not at a multiple of 8; -EBADMSG: something else is there, or a lock
  * without an owner; -EXDEV: it is of another PID namespace or boot; -ENOSYS: there are no robust futexes here. Once, before anything else. */
-static inline int pyfutex_open(pyfutex_lock *l)
-{
-    uint64_t found;
-    int answer;
-    if ((uintptr_t)l % 8 != 0)
-        return -EINVAL;
-    if (pyfutex_this_thread() == NULL)
-        return -ENOSYS;
-    answer = pyfutex_shared_open(&l->shared, pyfutex_stamp(PYFUTEX_LOCK, 0, 0), &found);
-    return answer < 0 ? answer : pyfutex_shared_enter(&l->shared, pyfutex_this_space());
-}
+static inline int pyfutex_open(pyfutex_lock *l) { return pyfutex_open_as(l, 0); }
+
+/* The same for one of priority inheritance; neither opens one of the other sort. */
+static inline int pyfutex_open_pi(pyfutex_lock *l) { return pyfutex_open_as(l, PYFUTEX_PI); }
 
 /* Take it if nobody holds it. 0, or -EOWNERDEAD: its last owner died with it: **it is held now**. -EBUSY: somebody else holds it;
  * -EDEADLK: the caller does; -ENOTRECOVERABLE: nobody made good what a dead one left; -ENOLCK: the thread holds 1,024. */
@@ -431,7 +367,8 @@ static inline int pyfutex_try_acquire(pyfutex_lock *l)
 }
 
 /* Take it, sleeping until `deadline`: absolute, on `clock`, CLOCK_MONOTONIC or CLOCK_REALTIME; NULL: as long as it takes. As
- * pyfutex_try_acquire, but -ETIMEDOUT for -EBUSY. Signal handlers run meanwhile and do not end it. */
+ * pyfutex_try_acquire, but -ETIMEDOUT for -EBUSY, and of one of priority inheritance -EDEADLK also if its owner waits for a lock
+ * of the caller. Signal handlers run meanwhile and do not end it. */
 static inline int pyfutex_acquire_until(pyfutex_lock *l, const struct timespec *deadline, clockid_t clock)
 {
     pyfutex_thread *t = pyfutex_this_thread();
@@ -441,6 +378,11 @@ static inline int pyfutex_acquire_until(pyfutex_lock *l, const struct timespec *
         return -ENOSYS;
     pyfutex_lock_begin(l, t);
     answer = pyfutex_lock_spin(l, t);
+    if (answer == -EBUSY && pyfutex_lock_is_pi(l)) {
+        do
+            answer = pyfutex_lock_queue(l, t, deadline, clock);
+        while (answer == -EBUSY || answer == -EINTR);
+    }
     if (answer != -EBUSY)
         return answer;
     while ((answer = pyfutex_lock_try(l, t, has_slept)) == -EBUSY) {

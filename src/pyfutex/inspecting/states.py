@@ -8,6 +8,7 @@ from pyfutex.sync._anatomy import (
     BARRIER_TURN_AT,
     DEPTH_AT,
     INCONSISTENT,
+    INHERITS,
     NOT_RECOVERABLE,
     OWNER_DIED,
     SEMAPHORES,
@@ -103,6 +104,8 @@ def _lock(memory: Memory, at: int, what: Primitive, word: int) -> str:
         parts = ["being done" if word & TID_MASK else "not done"]
     if word & OWNER_DIED:
         parts = ["its owner died, the next one finds out"]
+    if what.flags & INHERITS:
+        parts.append("with priority inheritance")
     code = memory.load(at + STATE_AT)
     if code == INCONSISTENT:
         parts.append("not made good yet")

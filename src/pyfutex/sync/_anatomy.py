@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import sys
 from enum import IntEnum
+from errno import EINVAL
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyfutex.kernel import Kernel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LAYOUT_VERSION = 1
 NOT_ROBUST = 1
+INHERITS = 2  # priority, of a Lock
 UNDO = 4
 SOME_READERS = 62  # what number 0 of an RWLock means
 
@@ -75,6 +77,8 @@ TITLES = {
     Kind.LATCH: "Latch",
 }
 SEMAPHORES = {Kind.SEMAPHORE, Kind.BOUNDED_SEMAPHORE}
+# But for those of NOT_ROBUST alone.
+FLAGS_OF = {Kind.LOCK: (NOT_ROBUST, INHERITS), Kind.SEMAPHORE: (UNDO,), Kind.BOUNDED_SEMAPHORE: (UNDO,)}
 ONE_WORD = SEMAPHORES | {Kind.EVENT, Kind.LATCH}
 
 
@@ -130,7 +134,7 @@ def primitive_of(stamp: int) -> Primitive | None:
     kind, flags = head[3] >> 4, head[3] & 15
     if head[:3] != bytes((*b"pf", LAYOUT_VERSION)) or kind not in TITLES:
         return None
-    if flags & ~(UNDO if kind in SEMAPHORES else NOT_ROBUST):
+    if flags not in (0, *FLAGS_OF.get(kind, (NOT_ROBUST,))):
         return None
     return Primitive(Kind(kind), flags, struct.unpack("=I", head[4:])[0])
 
@@ -147,9 +151,8 @@ def check_same(name: str, found: Primitive | None, wanted: Primitive) -> None:
 
 
 def _described(what: Primitive) -> str:
-    robust = ", robust=False" if what.flags & NOT_ROBUST else ""
-    undo = ", undo=True" if what.flags & UNDO else ""
-    return f"{what.kind.title} made with {what.number}{robust}{undo}"
+    flags = {NOT_ROBUST: ", robust=False", INHERITS: ", pi=True", UNDO: ", undo=True"}.get(what.flags, "")
+    return f"{what.kind.title} made with {what.number}{flags}"
 
 
 def holder_of(memory: Memory, at: int, what: Primitive) -> int:
@@ -162,9 +165,17 @@ MOST_TRIES = 1000  # for a word that changes all the while
 
 
 def n_asleep(memory: Memory, address: int) -> int:
-    """How many threads sleep on a word, of whatever processes: they are requeued to where they are, and counted."""
+    """How many threads sleep on a word, of whatever processes: they are requeued to where they are, and counted.
+
+    Those who sleep for a lock with priority inheritance cannot be: one stands for them all.
+    """
     for _ in range(MOST_TRIES):
-        moved = KERNEL.cmp_requeue(memory, address, address, memory.load(address), 0, private=False)
+        try:
+            moved = KERNEL.cmp_requeue(memory, address, address, memory.load(address), 0, private=False)
+        except OSError as error:
+            if error.errno != EINVAL:
+                raise
+            return 1
         if moved is not None:
             return moved.requeued
     return 0

@@ -6,7 +6,8 @@ Plain, in an object of Python or in shared memory, for anybody to release:
     1  HELD             nobody sleeps on it
     2  HELD_PARKED      held, and somebody may sleep on it: legal without a sleeper, illegal to lack with one
 
-Robust, in shared memory: the word of pyfutex_lock.h, whose owner is a thread.
+Robust, in shared memory: the word of pyfutex_lock.h, whose owner is a thread. One of priority inheritance is robust, too,
+wherever it lies.
 
 The interpreter lock is dropped to sleep, and for nothing else. Whoever is woken takes the interpreter lock first and the
 mutex then: were it the other way round, each release would cost a change of threads.

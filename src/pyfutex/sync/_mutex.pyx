@@ -8,6 +8,7 @@ from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32
 from pyfutex._core.clock cimport Deadline, NEVER, deadline_never
 from pyfutex._core.kernelcalls cimport kernel_wait
 from pyfutex._errors cimport raise_errno
+from pyfutex.sync._inherited cimport inherited_acquire
 from pyfutex.sync._robust cimport (
     EDEADLK,
     ENOTRECOVERABLE,
@@ -16,6 +17,7 @@ from pyfutex.sync._robust cimport (
     Thread,
     robust_begin,
     robust_end,
+    robust_inherits,
     robust_sleep,
     robust_spin,
     robust_try,
@@ -86,6 +88,8 @@ cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint
         why = robust_spin(robust, t)
         if why != -EBUSY:
             return why
+    if robust_inherits(robust):
+        return inherited_acquire(robust, t, limit, until.clock, handles_signals)
     while True:
         why = robust_try(robust, t, has_slept)
         if why != -EBUSY:

@@ -1,4 +1,4 @@
-"""View of pyfutex_shared.h and pyfutex_lock.h: primitives in shared memory, and the lock that outlives its owner."""
+"""View of the headers of shared memory: what primitives there begin with, and the lock that outlives its owner."""
 
 from libc.stdint cimport uint32_t, uint64_t
 from posix.time cimport timespec
@@ -27,6 +27,7 @@ cdef extern from "pyfutex_shared.h" nogil:
         KIND_ONCE "PYFUTEX_ONCE"
         KIND_LATCH "PYFUTEX_LATCH"
     const uint32_t NOT_ROBUST "PYFUTEX_NOT_ROBUST"
+    const uint32_t INHERITS "PYFUTEX_PI"
     const uint32_t UNDO "PYFUTEX_UNDO"
     const uint64_t SHARED_FOR_MUSL "PYFUTEX_SHARED_FOR_MUSL"
     const uint32_t LAYOUT_VERSION "PYFUTEX_LAYOUT_VERSION"
@@ -37,6 +38,12 @@ cdef extern from "pyfutex_shared.h" nogil:
     uint64_t this_space "pyfutex_this_space" ()
     int shared_open "pyfutex_shared_open" (SharedHead *shared, uint64_t stamp, uint64_t *found)
     int shared_enter "pyfutex_shared_enter" (SharedHead *shared, uint64_t space)
+
+
+cdef extern from "pyfutex_piword.h" nogil:
+    bint pi_is_known "pyfutex_piword_is_known" ()
+    timespec pi_on_realtime "pyfutex_piword_on_realtime" (const timespec *deadline)
+    int pi_sleep "pyfutex_piword_wait" (uint32_t *word, uint32_t seen, uint32_t *target, const timespec *deadline, int clock)
 
 
 cdef extern from "pyfutex_lock.h" nogil:
@@ -64,6 +71,9 @@ cdef extern from "pyfutex_lock.h" nogil:
     int robust_try "pyfutex_lock_try" (RobustLock *l, Thread *t, bint has_slept)
     int robust_spin "pyfutex_lock_spin" (RobustLock *l, Thread *t)
     int robust_sleep "pyfutex_lock_sleep" (RobustLock *l, const timespec *deadline, int clock)
+    bint robust_inherits "pyfutex_lock_is_pi" (const RobustLock *l)
+    int robust_queue "pyfutex_lock_queue" (RobustLock *l, Thread *t, const timespec *deadline, int clock)
+    int robust_answered "pyfutex_lock_answered" (RobustLock *l, Thread *t, int answer)
     int robust_release "pyfutex_lock_release" (RobustLock *l, Thread *t)
     bint robust_look_after "pyfutex_lock_look_after" (RobustLock *l)
     int robust_consistent "pyfutex_lock_consistent" (RobustLock *l, const Thread *t)

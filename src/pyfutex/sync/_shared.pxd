@@ -12,7 +12,7 @@ cdef class Shared:
     cdef SharedHead *head
     cdef bint is_robust     # the head is a lock that a thread may hold
     cdef Slots slots        # which threads may hold, too
-    cdef readonly object offset     # int: of the first byte, in the buffer
+    cdef readonly object offset     # int: of the first byte, in the buffer; None: a buffer that is nobody else's
 
 
 cdef enum Opening:

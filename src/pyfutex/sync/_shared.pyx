@@ -10,9 +10,11 @@ from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u32
 from pyfutex._core.kernelcalls cimport kernel_cmp_requeue
 from pyfutex.memory cimport Memory
 from pyfutex.sync._robust cimport (
+    INHERITS,
     KIND_BOUNDED_SEMAPHORE,
     KIND_EVENT,
     KIND_LATCH,
+    KIND_LOCK,
     KIND_SEMAPHORE,
     LAYOUT_VERSION,
     NOT_ROBUST,
@@ -79,18 +81,22 @@ cdef object described(uint64_t stamp):
     if head[2] != LAYOUT_VERSION:
         return f"a layout of version {head[2]}, where this pyfutex knows {LAYOUT_VERSION}"
     name = NAMES.get(head[3] >> 4, "primitive of an unknown kind")
-    return f"a {name}{' of an unknown sort' if stamp_flags(stamp) & ~flags_of(<SharedKind> (head[3] >> 4)) else ''}"
+    sort = "" if is_of_kind(stamp, <SharedKind> (head[3] >> 4)) else " of an unknown sort"
+    return f"a {name}{' of priority inheritance' if stamp_flags(stamp) == INHERITS and not sort else sort}"
 
 
 cdef inline uint32_t flags_of(SharedKind kind) noexcept:
-    # Which flags it may have.
+    # Which flags it may have, one at a time.
     if kind == KIND_SEMAPHORE or kind == KIND_BOUNDED_SEMAPHORE:
         return UNDO
+    if kind == KIND_LOCK:
+        return NOT_ROBUST | INHERITS
     return 0 if kind == KIND_EVENT or kind == KIND_LATCH else NOT_ROBUST
 
 
 cdef inline bint is_of_kind(uint64_t stamp, SharedKind kind) noexcept:
-    return stamp == make_stamp(kind, stamp_flags(stamp) & flags_of(kind), stamp_number(stamp))
+    cdef uint32_t flags = stamp_flags(stamp) & flags_of(kind)
+    return flags & (flags - 1) == 0 and stamp == make_stamp(kind, flags, stamp_number(stamp))
 
 
 cdef inline bint is_robust(SharedKind kind, uint32_t flags) noexcept:
@@ -114,7 +120,7 @@ cdef class Shared:
         # this one would stay locked.
         if is_held_here(<RobustLock *> self.head) or slots_are_held_here(&self.slots):
             Py_INCREF(self.memory)
-            warnings.warn("a shared lock is dropped while it is held: its memory stays mapped", ResourceWarning, 2)
+            warnings.warn("a lock is dropped while it is held: its memory is kept", ResourceWarning, 2)
 
 
 # How many objects there are at an address: while another one is left, so is its export, and the memory is mapped.

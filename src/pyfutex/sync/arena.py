@@ -9,7 +9,7 @@ import os
 from errno import ENOENT, ESTALE, EXDEV
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pyfutex.sync._anatomy import NOT_ROBUST, TID_MASK, UNDO, Kind, Primitive, check_same
+from pyfutex.sync._anatomy import INHERITS, NOT_ROBUST, TID_MASK, UNDO, Kind, Primitive, check_same
 from pyfutex.sync._arenafile import ArenaFile, path_of
 from pyfutex.sync._directory import BLOCK_SERIAL_AT, Directory, Entry, encoded_name
 from pyfutex.sync._retiring import retire
@@ -257,14 +257,14 @@ class Arena:
 
     # --- what is in it ---
 
-    def lock(self, name: str, /, *, robust: bool = True) -> Lock:
+    def lock(self, name: str, /, *, robust: bool = True, pi: bool = False) -> Lock:
         """The `Lock` of a name.
 
         Parameters
         ----------
         name : str
             Up to 255 bytes in UTF-8.
-        robust : bool, optional
+        robust, pi : bool, optional
             See `Lock.create`.
 
         Raises
@@ -276,8 +276,10 @@ class Arena:
         TimeoutError
             A process that is stopped holds the directory.
         """
-        what = Primitive(Kind.LOCK, 0 if robust else NOT_ROBUST, 0)
-        return self._get(name, what, Lock.SIZE, Lock.attach, lambda m, at: Lock.create(m, at, robust=robust))
+        what = Primitive(Kind.LOCK, (0 if robust else NOT_ROBUST) | (INHERITS if pi else 0), 0)
+        return self._get(
+            name, what, Lock.SIZE, Lock.attach, lambda m, at: Lock.create(m, at, robust=robust, pi=pi)
+        )
 
     def rlock(self, name: str, /) -> RLock:
         """The `RLock` of a name. Parameters and errors are those of `lock`, as of all that follow."""

@@ -10,11 +10,13 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_WarnEx
 from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport uint32_t
+from posix.time cimport timespec
 
 from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32
-from pyfutex._core.clock cimport Deadline
-from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_wait
+from pyfutex._core.clock cimport Deadline, NEVER
+from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_cmp_requeue_pi, kernel_wait
 from pyfutex._errors cimport raise_errno
+from pyfutex.sync._inherited cimport inherited_wait
 from pyfutex.sync._mutex cimport (
     HELD,
     HELD_PARKED,
@@ -23,12 +25,12 @@ from pyfutex.sync._mutex cimport (
     mutex_raise,
     mutex_release,
 )
-from pyfutex.sync._robust cimport KIND_CONDITION, Thread, WAITERS, robust_begin, robust_end
+from pyfutex.sync._robust cimport KIND_CONDITION, Thread, WAITERS, robust_begin, robust_end, robust_inherits
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, shared_bind
 from pyfutex.sync._thread cimport robust_thread
 from pyfutex.sync._timeouts cimport wait_deadline
 from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
-from pyfutex.sync.lock cimport Lock
+from pyfutex.sync.lock cimport Lock, lock_is_shared
 from pyfutex.sync.rlock cimport RLock, rlock_depth, rlock_in, rlock_is_owned, rlock_owned
 
 import time
@@ -39,6 +41,7 @@ cdef enum:
     # The number of a shared condition's stamp.
     OWN_LOCK = 0
     OTHER_LOCK = 1
+    NOT_TAKEN = 1       # which no answer of a lock is
 
 
 cdef int use_lock(Condition c, object lock) except -1:
@@ -46,6 +49,8 @@ cdef int use_lock(Condition c, object lock) except -1:
     if isinstance(lock, Lock):
         c.plain = lock
         c.m = &c.plain.m
+        if inherits(c):
+            c.flag = 0      # as in the futex calls on the lock
     elif isinstance(lock, RLock):
         c.nested = lock
         c.m = &c.nested.m
@@ -55,7 +60,7 @@ cdef int use_lock(Condition c, object lock) except -1:
 cdef Condition bind(object buffer, object offset, object lock, Opening how):
     cdef Condition c = Condition.__new__(Condition)
     cdef uint32_t flags, number = OWN_LOCK if lock is None else OTHER_LOCK, found
-    if lock is not None and not (isinstance(lock, (Lock, RLock)) and lock_is_shared(lock)):
+    if lock is not None and not (isinstance(lock, (Lock, RLock)) and is_shared(lock)):
         raise TypeError("the lock of a shared condition is a Lock or RLock in shared memory")
     c.shared = shared_bind(buffer, offset, sizeof(SharedCondition), KIND_CONDITION, 0, number, how, &flags, &found)
     if found != number:
@@ -67,8 +72,12 @@ cdef Condition bind(object buffer, object offset, object lock, Opening how):
     return c
 
 
-cdef bint lock_is_shared(object lock):
-    return (<Lock> lock).shared is not None if isinstance(lock, Lock) else (<RLock> lock).shared is not None
+cdef bint is_shared(object lock):
+    return lock_is_shared(<Lock> lock) if isinstance(lock, Lock) else (<RLock> lock).shared is not None
+
+
+cdef inline bint inherits(Condition c) noexcept:
+    return c.m != NULL and c.m.robust != NULL and robust_inherits(c.m.robust)
 
 
 cdef bint is_owned(Condition c) except -1:
@@ -106,7 +115,8 @@ cdef object let_go(Condition c):
     return saved
 
 
-cdef int take_again(Condition c, object saved) except -1:
+cdef int take_again(Condition c, object saved, int taken) except -1:
+    """`taken`: NOT_TAKEN, or what the lock answered, which is had."""
     if c.m == NULL:
         if hasattr(c.lock, "_acquire_restore"):
             c.lock._acquire_restore(saved)
@@ -114,12 +124,31 @@ cdef int take_again(Condition c, object saved) except -1:
             c.lock.acquire()
         return 0
     try:
-        mutex_acquire_again(c.m)
+        if taken == NOT_TAKEN:
+            mutex_acquire_again(c.m)
+        elif taken:
+            mutex_raise(taken)
     finally:
         # Also when its owner died: then it is ours. If it is recoverable no more, the depth may be somebody else's to write.
         if c.nested is not None and mutex_is_owned(c.m):
             rlock_owned(c.nested)
             rlock_depth(c.nested)[0] = saved
+    return 0
+
+
+cdef int sleep_inheriting(Condition c, uint32_t seen, Deadline until, int *taken) except 1:
+    """As sleep_once, over a lock with priority inheritance: whoever is woken has it, and `taken` is what it answered."""
+    cdef Thread *t = robust_thread()
+    cdef timespec end
+    cdef int answer
+    end.tv_sec = until.ns // 1000000000
+    end.tv_nsec = until.ns % 1000000000
+    robust_begin(c.m.robust, t)
+    answer = inherited_wait(c.m.robust, t, &c.notices.n, seen, NULL if until.ns == NEVER else &end, until.clock)
+    if answer == -EINTR or answer == -ETIMEDOUT:
+        return answer
+    if answer != -EAGAIN:
+        taken[0] = answer
     return 0
 
 
@@ -145,25 +174,25 @@ cdef int sleep_once(Condition c, uint32_t seen, Deadline until) except 1:
 
 cdef bint wait_for_notice(Condition c, Deadline until) except -1:
     cdef uint32_t seen = load_relaxed_u32(&c.notices.n)
-    cdef int why
+    cdef int why, taken = NOT_TAKEN
     cdef bint is_noticed
     c.notices.waiting += 1
     saved = let_go(c)
     try:
         while True:
-            why = sleep_once(c, seen, until)
+            why = sleep_inheriting(c, seen, until, &taken) if inherits(c) else sleep_once(c, seen, until)
             if why == -EINTR:
                 PyErr_CheckSignals()
             # A notice may have moved us before a deadline or a signal ended our sleep: then it was ours.
             if why != -EINTR or load_relaxed_u32(&c.notices.n) != seen:
                 break
     except BaseException:
-        take_again(c, saved)
+        take_again(c, saved, NOT_TAKEN)
         c.notices.waiting -= c.notices.waiting != 0
         if load_relaxed_u32(&c.notices.n) != seen:
             notify(c, 1)        # it may have been ours, which nobody will act on now
         raise
-    take_again(c, saved)
+    take_again(c, saved, taken)
     is_noticed = load_relaxed_u32(&c.notices.n) != seen
     c.notices.waiting -= c.notices.waiting != 0
     return is_noticed or why == 0
@@ -178,6 +207,9 @@ cdef int notify(Condition c, uint32_t n) except -1:
     store_relaxed_u32(&c.notices.n, now)
     if c.m == NULL:
         answer = wake_sleepers(&c.notices.n, <int> n, c.flag)
+    elif inherits(c):
+        # The call is for one, and for so many more.
+        answer = kernel_cmp_requeue_pi(&c.notices.n, c.m.word, now, n - 1, c.flag)
     else:
         # Before they move: if we are killed here, they are woken when the kernel sees that the lock has waiters.
         if c.m.robust != NULL:
@@ -228,7 +260,7 @@ cdef class Condition:
 
     def __init__(self, lock=None):
         use_lock(self, RLock() if lock is None else lock)
-        if self.m != NULL and lock_is_shared(self.lock):
+        if self.m != NULL and is_shared(self.lock):
             raise TypeError("a condition of a shared lock lies in shared memory, too: use Condition.create")
 
     @classmethod

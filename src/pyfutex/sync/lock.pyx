@@ -2,12 +2,13 @@
 
 cimport cython
 
-from libc.errno cimport EBUSY, EPERM
+from libc.errno cimport EBUSY, ENOSYS, EPERM
 from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32, likely, store_relaxed_u32
 from pyfutex._core.clock cimport Deadline, deadline_never
 from pyfutex._core.kernelcalls cimport PRIVATE_FLAG
+from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport (
     FREE,
     HELD,
@@ -20,21 +21,22 @@ from pyfutex.sync._mutex cimport (
     plain_init,
     robust_init,
 )
-from pyfutex.sync._robust cimport EDEADLK, KIND_LOCK, NOT_ROBUST, RobustLock
+from pyfutex.sync._robust cimport EDEADLK, INHERITS, KIND_LOCK, NOT_ROBUST, RobustLock, pi_is_known
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, ZERO_IS_ONE, shared_bind
 from pyfutex.sync._timeouts cimport acquire_deadline, is_forever
 
 
-cdef Lock bind(object buffer, object offset, uint32_t flags, Opening how):
-    cdef Lock lock = Lock.__new__(Lock)
+cdef int bind(Lock lock, object buffer, object offset, uint32_t flags, Opening how) except -1:
     cdef uint32_t number
+    if flags & INHERITS and not pi_is_known():
+        raise_errno(ENOSYS, "the kernel knows no priority inheritance, or something filters its futex calls")
     lock.shared = shared_bind(buffer, offset, sizeof(RobustLock), KIND_LOCK, flags, ZERO_IS_ONE if how == ATTACH else 0,
                               how, &flags, &number)
     if flags & NOT_ROBUST:
         plain_init(&lock.m, &(<RobustLock *> lock.shared.head).word, 0)
     else:
         robust_init(&lock.m, <RobustLock *> lock.shared.head)
-    return lock
+    return 0
 
 
 @cython.final
@@ -45,6 +47,21 @@ cdef class Lock:
     `create` or `attach` finds in shared memory works between processes, is owned by the thread that acquired it, and
     survives that thread: the next to acquire it gets `OwnerDied`.
 
+    With `pi=True` it has priority inheritance: while somebody waits for it, its owner runs with the priority of the most
+    urgent that waits. So it has an owner, whom it survives, in one process, too.
+
+    Parameters
+    ----------
+    pi : bool, optional
+        Whether it has priority inheritance.
+
+    Raises
+    ------
+    OSError
+        With `pi=True`. ENOSYS: the kernel does not know it.
+
+    Notes
+    -----
     Thread safety: all methods, from any thread; those of one in shared memory, from any process that maps it.
 
     Examples
@@ -58,14 +75,18 @@ cdef class Lock:
 
     SIZE = sizeof(RobustLock)
 
-    def __cinit__(self):
-        plain_init(&self.m, &self.word, PRIVATE_FLAG)
+    def __cinit__(self, *, pi=False):
+        if pi:
+            bind(self, bytearray(sizeof(RobustLock)), 0, INHERITS, CREATE)
+            self.shared.offset = None
+        else:
+            plain_init(&self.m, &self.word, PRIVATE_FLAG)
 
-    def __init__(self):
+    def __init__(self, *, pi=False):
         pass
 
     @classmethod
-    def create(cls, buffer, offset=0, /, *, robust=True):
+    def create(cls, buffer, offset=0, /, *, robust=True, pi=False):
         """Make a lock in memory that other processes may map, too.
 
         Parameters
@@ -78,26 +99,34 @@ cdef class Lock:
         robust : bool, optional
             Whether it is owned by a thread and survives it. False: anybody may release it, in any process, and whoever dies
             with it leaves it locked.
+        pi : bool, optional
+            Whether it has priority inheritance.
 
         Raises
         ------
         FileExistsError
             There is one already.
         ValueError
-            No room, not aligned, or neither zero nor a lock.
+            No room, not aligned, or neither zero nor a lock; `pi=True` with `robust=False`.
         OSError
             EXDEV: it belongs to another PID namespace; ENOSYS: there are no robust futexes here, or no /proc that says which
-            namespace this is.
+            namespace this is, or the kernel does not know priority inheritance.
         """
-        return bind(buffer, offset, 0 if robust else NOT_ROBUST, CREATE)
+        cdef Lock lock = Lock.__new__(Lock)
+        if pi and not robust:
+            raise ValueError("the priority of who waits goes to an owner, which a lock with robust=False has not")
+        bind(lock, buffer, offset, INHERITS if pi else 0 if robust else NOT_ROBUST, CREATE)
+        return lock
 
     @classmethod
     def attach(cls, buffer, offset=0, /):
-        """Find the lock that somebody created; zero bytes are a free, robust one.
+        """Find the lock that somebody created, of whichever sort; zero bytes are a free, robust one.
 
         Parameters and errors are those of `create`.
         """
-        return bind(buffer, offset, 0, ATTACH)
+        cdef Lock lock = Lock.__new__(Lock)
+        bind(lock, buffer, offset, 0, ATTACH)
+        return lock
 
     def acquire(self, blocking=True, timeout=-1):
         """Take the lock.
@@ -121,9 +150,11 @@ cdef class Lock:
         NotRecoverable
             Of a robust lock: nobody made good what a dead owner left.
         RuntimeError
-            Of a robust lock: the calling thread holds it.
+            Of a robust lock: the calling thread holds it; of one with priority inheritance, too, its owner waits for a lock
+            that the calling thread holds.
         OSError
-            ENOLCK: the thread holds 1,024 robust locks; ENOSYS: this is a child in another PID namespace than its parent.
+            ENOLCK: the thread holds 1,024 robust locks; ENOSYS: this is a child in another PID namespace than its parent. Of
+            one with priority inheritance, too, EMFILE, ENFILE: the main thread had to wait, and had no descriptor left.
         """
         cdef Deadline until
         cdef int result
@@ -189,7 +220,7 @@ cdef class Lock:
 
     def _at_fork_reinit(self):
         # What threading calls on its own locks in the child of a fork.
-        if self.shared is None:
+        if not lock_is_shared(self) and (self.m.robust == NULL or mutex_release(&self.m)):
             store_relaxed_u32(self.m.word, FREE)
 
     def __reduce__(self):
@@ -197,7 +228,7 @@ cdef class Lock:
 
     def __repr__(self):
         state = "locked" if mutex_is_held(&self.m) else "unlocked"
-        where = "" if self.shared is None else f" shared, offset={self.shared.offset}"
+        where = f" shared, offset={self.shared.offset}" if lock_is_shared(self) else ""
         return f"<{state} {type(self).__module__}.{type(self).__qualname__} object at {id(self):#x}{where}>"
 
 

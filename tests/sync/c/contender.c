@@ -1,4 +1,4 @@
-/* A program that takes locks of pyfutex.sync without Python: contender FILE WHAT. The file begins with locks, 64 bytes each, and
+/* A program that takes locks of pyfutex.sync without Python: contender FILE WHAT [pi]. The file begins with locks, 64 bytes each, and
  * has a count of 8 bytes at 1024. Where a test has to look meanwhile, it says so in a line and waits for one. */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,8 @@
 
 enum { ROUNDS = 100000 };
 
+static int (*open_one)(pyfutex_lock *) = pyfutex_open;
+static int (*open_other)(pyfutex_lock *) = pyfutex_open_pi;
 static pyfutex_lock *locks;
 static volatile uint64_t *count;
 
@@ -40,10 +42,11 @@ static void meet(void)
 static void open_locks(void)
 {
     int i;
-    CHECK(pyfutex_open((pyfutex_lock *)((char *)locks + 4)), -EINVAL);
-    CHECK(pyfutex_open((pyfutex_lock *)((char *)locks + 2048 - 64)), -EBADMSG);
+    CHECK(open_one((pyfutex_lock *)((char *)locks + 4)), -EINVAL);
+    CHECK(open_one((pyfutex_lock *)((char *)locks + 2048 - 64)), -EBADMSG);
     for (i = 0; i < 8; ++i)
-        CHECK(pyfutex_open(locks + i), 0);
+        CHECK(open_one(locks + i), 0);
+    CHECK(open_other(locks), -EBADMSG);
 }
 
 static void count_up(void)
@@ -213,6 +216,28 @@ static void drop_late(void)
     CHECK(locks->word, 0);
 }
 
+static void *take_both(void *unused)
+{
+    CHECK(pyfutex_acquire(locks + 1), 0);
+    meet();
+    CHECK(pyfutex_acquire(locks), 0);
+    CHECK(pyfutex_release(locks), 0);
+    CHECK(pyfutex_release(locks + 1), 0);
+    return unused;
+}
+
+static void wait_in_a_circle(void)
+{
+    pthread_t thread;
+    CHECK(pyfutex_acquire(locks), 0);
+    pthread_create(&thread, NULL, take_both, NULL);
+    while (!(__atomic_load_n(&locks->word, __ATOMIC_RELAXED) & FUTEX_WAITERS))
+        usleep(1000);
+    CHECK(pyfutex_acquire(locks + 1), -EDEADLK);
+    CHECK(pyfutex_release(locks), 0);
+    pthread_join(thread, NULL);
+}
+
 static const struct {
     const char *name;
     void (*call)(void);
@@ -227,15 +252,20 @@ static const struct {
     {"drop-late", drop_late},
     {"fork", take_in_a_child},
     {"mix", mix},
+    {"circle", wait_in_a_circle},
 };
 
 int main(int argc, char **argv)
 {
     size_t i;
-    int fd = argc == 3 ? open(argv[1], O_RDWR) : -1;
+    int fd = argc >= 3 ? open(argv[1], O_RDWR) : -1;
     locks = (pyfutex_lock *)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (locks == MAP_FAILED)
         return 2;
+    if (argc == 4) {
+        open_one = pyfutex_open_pi;
+        open_other = pyfutex_open;
+    }
     count = (volatile uint64_t *)((char *)locks + 1024);
     if (strcmp(argv[2], "end-a-thread-with-permits") != 0)
         open_locks();

@@ -1,0 +1,89 @@
+"""Waiting for a lock of priority inheritance. Contracts are in _inherited.pxd."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EBUSY, EINTR, EINVAL, ETIMEDOUT
+from libc.stdint cimport uint32_t
+from posix.time cimport timespec
+
+from pyfutex._core.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME
+from pyfutex._core.kernelcalls cimport HAS_LOCK_PI2, kernel_has
+from pyfutex._errors cimport raise_errno
+from pyfutex.sync._bell cimport bell_hang, bell_is_for, bell_take_down
+from pyfutex.sync._robust cimport (
+    EDEADLK,
+    RobustLock,
+    TID_MASK,
+    Thread,
+    pi_on_realtime,
+    pi_sleep,
+    robust_answered,
+    robust_begin,
+    robust_end,
+    robust_queue,
+)
+from pyfutex.sync._sleepers cimport note_sleep
+
+
+cdef int hang(Thread *t, const timespec **limit) except -1:
+    try:
+        bell_hang(limit)
+    except OSError:
+        robust_end(t)
+        raise
+    return 0
+
+
+cdef int queue_audibly(RobustLock *robust, Thread *t, const timespec *limit, int clock) except 1:
+    """As pyfutex_lock_queue, and -EINTR as soon as a signal comes."""
+    cdef timespec realtime
+    cdef int why
+    if limit == NULL:
+        clock = CLOCK_REALTIME      # the call of all kernels
+    elif clock == CLOCK_MONOTONIC and not kernel_has(HAS_LOCK_PI2):
+        realtime = pi_on_realtime(limit)
+        limit, clock = &realtime, CLOCK_REALTIME
+    hang(t, &limit)
+    with nogil:
+        why = robust_queue(robust, t, limit, clock)
+    return -EINTR if bell_take_down() and why == -EINVAL else why
+
+
+cdef int inherited_acquire(RobustLock *robust, Thread *t, const timespec *limit, int clock,
+                           bint handles_signals) except 1:
+    cdef int why
+    while True:
+        note_sleep()
+        if handles_signals and bell_is_for(t):
+            why = queue_audibly(robust, t, limit, clock)
+        else:
+            with nogil:
+                why = robust_queue(robust, t, limit, clock)
+        if why == -EINTR:
+            if handles_signals:
+                robust_end(t)
+                PyErr_CheckSignals()
+            robust_begin(robust, t)
+        elif why == -EDEADLK and robust.word & TID_MASK != t.tid:
+            raise RuntimeError("the owner of this lock waits for one that the calling thread holds")
+        elif why != -EBUSY:
+            return why
+
+
+cdef int inherited_wait(RobustLock *robust, Thread *t, uint32_t *word, uint32_t seen, const timespec *limit,
+                        int clock) except 1:
+    cdef bint hears = bell_is_for(t)
+    cdef int why
+    if hears:
+        hang(t, &limit)
+    note_sleep()
+    with nogil:
+        why = pi_sleep(word, seen, &robust.word, limit, clock)
+    if hears and bell_take_down() and (why == -EINVAL or why == -EAGAIN):
+        why = -EINTR
+    if why == 0:
+        return robust_answered(robust, t, 0)
+    if why != -EAGAIN and why != -ETIMEDOUT:
+        robust_end(t)
+        if why != -EINTR:
+            raise_errno(-why)
+    return why
