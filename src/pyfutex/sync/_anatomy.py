@@ -78,7 +78,11 @@ TITLES = {
 }
 SEMAPHORES = {Kind.SEMAPHORE, Kind.BOUNDED_SEMAPHORE}
 # But for those of NOT_ROBUST alone.
-FLAGS_OF = {Kind.LOCK: (NOT_ROBUST, INHERITS), Kind.SEMAPHORE: (UNDO,), Kind.BOUNDED_SEMAPHORE: (UNDO,)}
+FLAGS_OF: dict[Kind, tuple[int, ...]] = {
+    Kind.LOCK: (NOT_ROBUST, INHERITS),
+    Kind.SEMAPHORE: (UNDO,),
+    Kind.BOUNDED_SEMAPHORE: (UNDO,),
+}
 ONE_WORD = SEMAPHORES | {Kind.EVENT, Kind.LATCH}
 
 
@@ -134,7 +138,7 @@ def primitive_of(stamp: int) -> Primitive | None:
     kind, flags = head[3] >> 4, head[3] & 15
     if head[:3] != bytes((*b"pf", LAYOUT_VERSION)) or kind not in TITLES:
         return None
-    if flags not in (0, *FLAGS_OF.get(kind, (NOT_ROBUST,))):
+    if flags not in (0, *FLAGS_OF.get(Kind(kind), (NOT_ROBUST,))):
         return None
     return Primitive(Kind(kind), flags, struct.unpack("=I", head[4:])[0])
 
