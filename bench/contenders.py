@@ -138,14 +138,13 @@ def _() -> Lock:
     return Lock(sync.Lock())
 
 
-@enter(Kind.LOCK, "sync.Lock-shared", "pyfutex", across_processes=True)
-def _() -> Lock:
-    return Lock(sync.Lock.create(page(shared=True)))
+def shared_lock(*, pi: bool) -> Lock:
+    return Lock(sync.Lock.create(page(shared=True), pi=pi))
 
 
-@enter(Kind.LOCK, "sync.RLock", "pyfutex")
-def _() -> Lock:
-    return Lock(sync.RLock())
+enter(Kind.LOCK, "sync.Lock-shared", "pyfutex", across_processes=True)(lambda: shared_lock(pi=False))
+enter(Kind.LOCK, "sync.Lock-pi", "pyfutex", across_processes=True)(lambda: shared_lock(pi=True))
+enter(Kind.LOCK, "sync.RLock", "pyfutex")(lambda: Lock(sync.RLock()))
 
 
 @enter(Kind.LOCK, "futexlock", "pyfutex")

@@ -57,6 +57,7 @@ def alone(plan: Plan) -> Iterator[Row]:
     names = (
         "sync.Lock",
         "sync.Lock-shared",
+        "sync.Lock-pi",
         "sync.RLock",
         "threading.Lock",
         "threading.RLock",
@@ -77,6 +78,7 @@ def alone(plan: Plan) -> Iterator[Row]:
     yield row("sync.Lock", "multiprocessing.Lock", 0.95)
     yield row("sync.Lock-shared", "multiprocessing.Lock", None)
     yield row("sync.Lock-shared", "sync.Lock", 1.15)
+    yield row("sync.Lock-pi", "sync.Lock-shared", None)
     yield row("with sync.Lock", "with threading.Lock", 1.05)
     yield row("sync.RLock", "threading.RLock", None)
 
