@@ -73,6 +73,7 @@ TITLES = {
     Kind.ONCE: "Once",
     Kind.LATCH: "Latch",
 }
+TWO_LINES = {Kind.CONDITION, Kind.BARRIER, Kind.RWLOCK, Kind.ONCE}
 ONE_WORD = {Kind.SEMAPHORE, Kind.BOUNDED_SEMAPHORE, Kind.EVENT, Kind.LATCH}
 
 
@@ -96,6 +97,12 @@ class Primitive(NamedTuple):
         if self.kind is Kind.BARRIER:
             return self.number
         return (self.number or SOME_READERS) if self.kind is Kind.RWLOCK else 0
+
+    @property
+    def n_bytes(self) -> int:
+        """How many it has, in whole cache lines."""
+        before = SLOTS_AT if self.n_slots or self.kind in TWO_LINES else WORDS_AT
+        return before + self.n_slots * SLOT_BYTES
 
     def slots(self) -> Iterator[int]:
         """Where its slots begin."""
