@@ -10,6 +10,7 @@
  *    to the list's head, which has no link back; and both links to the head, as those of a list of one: they cannot be told
  *    from true ones;
  *  - the thread's id in the word of a lock that it does not hold: only the thread itself stores it;
+ *  - the flag of priority inheritance: such a word is the kernel's, and so are the answers;
  *  - a deadline that does not pass: it sleeps, as it should.
  */
 #define _GNU_SOURCE
@@ -116,9 +117,11 @@ static void write_over(Input *in, int i)
     unsigned what = take(in) % 6;
     uint64_t value = take64(in);
     pyfutex_lock *l = &locks[i];
-    if (what == 0)
+    if (what == 0) {
         l->shared.stamp = value;
-    else if (what == 1)
+        ((unsigned char *)&l->shared.stamp)[3] &= (unsigned char)~PYFUTEX_PI;
+    }
+    if (what == 1)
         l->shared.space = value;
     else if (what == 2 && !is_held(i) && ((uint32_t)value & FUTEX_TID_MASK) != pyfutex_this_thread()->tid)
         l->word = (uint32_t)value;
