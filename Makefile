@@ -5,6 +5,7 @@
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make kills N=10000    processes that are killed while they hold a shared lock or a permit, or wait for it
+#   make fuzz SECONDS=60    three fuzzers for that long each: calls with hostile arguments, damaged arenas, damaged locks (clang)
 #   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
@@ -39,6 +40,9 @@ PACKAGE ?= .
 N ?= 20000
 DIFFERENTIAL_ARGS ?=
 KILLS_ARGS ?=
+# For each of the fuzzers, and more arguments: --only, --keep.
+SECONDS ?= 60
+FUZZ_ARGS ?=
 # Arguments of the crash demo and of the queue demo.
 CRASH_ARGS ?= --seconds 6
 DEMO_ARGS ?=
@@ -51,7 +55,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills judge tsan checks checked qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills fuzz judge tsan checks checked qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -87,6 +91,9 @@ differential: $(venv)/.tests-native $(venv)/.group-test
 kills: $(venv)/.package $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m sync.kills $(N) $(KILLS_ARGS)
 	@$(in_venv) PYTHONPATH=tests python -m sync.permitkills $(N) $(KILLS_ARGS)
+
+fuzz: $(venv)/.package $(venv)/.group-test $(venv)/.group-fuzz
+	@$(in_venv) PYTHONPATH=tests python -m fuzz.campaign $(SECONDS) $(FUZZ_ARGS)
 
 judge: $(venv)/.package $(venv)/.group-test
 	@cd tests && $(in_venv) python -m sync.judged
@@ -143,7 +150,7 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 	@touch $@
 
 # Where something has no wheel and cannot be built, what needs it is left out, and says so.
-$(venv)/.group-guest $(venv)/.group-dashboards: $(venv)/.made pyproject.toml
+$(venv)/.group-guest $(venv)/.group-dashboards $(venv)/.group-fuzz: $(venv)/.made pyproject.toml
 	@echo "installing what pyproject.toml lists under '$(@F:.group-%=%)'"
 	@$(in_venv) $(pip) --group $(@F:.group-%=%) || echo "not for this Python: what needs '$(@F:.group-%=%)' is left out"
 	@touch $@

@@ -358,6 +358,8 @@ cdef class Kernel:
                         private=None):
         """Sleep on a word until `cmp_requeue_pi` has moved this thread to the PI word `addr2` and that is acquired.
 
+        The kernel goes on by itself after a signal that comes before that, so Python's handlers run once the call is over.
+
         Returns
         -------
         WaitResult

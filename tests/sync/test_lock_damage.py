@@ -3,6 +3,7 @@
 import mmap
 import os
 import signal
+import struct
 from errno import EBADMSG, ENOLCK
 
 import pytest
@@ -28,8 +29,9 @@ def memory():
         b"a sentence of a user",
         bytes(4) + bytes(range(1, 17)),
         bytes(4) + b"\x01\0\0\0\0\0\0\0" * 2,
+        bytes(4) + b"\x04\0\0\0\0\0\0\0\xf8\x0f\0\0\0\0\0\0",
     ],
-    ids=["zeros", "ones", "text", "numbers", "small numbers"],
+    ids=["zeros", "ones", "text", "numbers", "small numbers", "small multiples of four"],
 )
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_links_that_were_written_over_are_not_followed(memory, damage, position):
@@ -48,6 +50,28 @@ def test_links_that_were_written_over_are_not_followed(memory, damage, position)
     for lock in locks:
         lock.release()
         assert not lock.locked()
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_links_that_lead_to_the_lock_itself_are_not_followed(memory, position):
+    """They would agree with each other, and leave a lock in the list that nobody holds."""
+    locks = [Lock.create(memory, 64 * i) for i in range(3)]
+    for lock in locks:
+        lock.acquire()
+    base = Memory(memory).host_address
+    # Where musl's or glibc's link to the next one lies: that of the second lock leads to that of the first.
+    node = next(at for at in (44, 48) if memory[64 + at : 72 + at] == struct.pack("=Q", base + at))
+    at = 64 * position + node
+    links = memory[at - 8 : at + 8]
+    memory[at - 8 : at + 8] = struct.pack("=QQ", base + at, base + at)
+    before = memory[:]
+    with pytest.raises(OSError) as caught:
+        locks[position].release()
+    assert caught.value.errno == EBADMSG
+    assert memory[:] == before
+    memory[at - 8 : at + 8] = links
+    for lock in locks:
+        lock.release()
 
 
 def test_links_that_lead_to_another_lock_are_not_followed(memory):

@@ -77,7 +77,7 @@ static inline pyfutex_link *pyfutex_back_link(void *node) { return (pyfutex_link
 /* Whether it can be a link at all: most of what is written over one cannot, and to follow that would be the end. */
 static inline int pyfutex_is_link(const void *link)
 {
-    return link != NULL && ((uintptr_t)link & 3) == 0 && (uint64_t)(uintptr_t)link >> 56 == 0;
+    return (uintptr_t)link >= 4096 && ((uintptr_t)link & 3) == 0 && (uint64_t)(uintptr_t)link >> 56 == 0;
 }
 
 static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
@@ -100,7 +100,8 @@ static __attribute__((noinline, unused)) int pyfutex_cut_out(const pyfutex_link 
     void *before = pyfutex_unmarked(*pyfutex_back_link((void *)node));
     void *after = pyfutex_unmarked(node[0]);
     void *listed;
-    if (!pyfutex_is_link(before) || !pyfutex_is_link(after))
+    /* Links of a node to itself would agree with each other. */
+    if (!pyfutex_is_link(before) || !pyfutex_is_link(after) || before == node || after == node)
         return -EBADMSG;
     /* Where the process maps the memory twice, the list may know it by the other address, and that shows the same links. */
     listed = pyfutex_unmarked(*(pyfutex_link *)before);

@@ -83,6 +83,7 @@ FLAGS_OF: dict[Kind, tuple[int, ...]] = {
     Kind.SEMAPHORE: (UNDO,),
     Kind.BOUNDED_SEMAPHORE: (UNDO,),
 }
+TWO_LINES = {Kind.CONDITION, Kind.BARRIER, Kind.RWLOCK, Kind.ONCE}
 ONE_WORD = SEMAPHORES | {Kind.EVENT, Kind.LATCH}
 
 
@@ -106,6 +107,12 @@ class Primitive(NamedTuple):
         if self.kind is Kind.BARRIER or self.kind in SEMAPHORES:
             return self.number
         return (self.number or SOME_READERS) if self.kind is Kind.RWLOCK else 0
+
+    @property
+    def n_bytes(self) -> int:
+        """How many it has, in whole cache lines."""
+        before = SLOTS_AT if self.n_slots or self.kind in TWO_LINES else WORDS_AT
+        return before + self.n_slots * SLOT_BYTES
 
     def slots(self) -> Iterator[int]:
         """Where its slots begin."""

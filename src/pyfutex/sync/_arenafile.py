@@ -17,7 +17,7 @@ from errno import EDQUOT, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, 
 from typing import TYPE_CHECKING
 
 from pyfutex.memory import Memory
-from pyfutex.sync._directory import ALLOCATED_AT, FIRST_AT, Directory
+from pyfutex.sync._directory import ALLOCATED_AT, FIRST_AT, UNIT, Directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,7 +255,8 @@ def checked_size(fd: int, path: str) -> int:
         raise ValueError(f"{path} has layout version {version}, where this pyfutex knows {LAYOUT_VERSION}")
     if about.st_size != maximum:
         raise ValueError(f"{path} is damaged: {about.st_size:,} bytes long, and {maximum:,} when it was made")
-    if not (FIRST_AT <= used <= allocated <= maximum <= MOST_BYTES and allocated >= GRAIN):
+    sizes = FIRST_AT <= used <= allocated <= maximum <= MOST_BYTES and allocated >= GRAIN
+    if not sizes or used % UNIT or allocated % GRAIN or maximum % GRAIN:
         raise ValueError(f"{path} is damaged: its head is not possible")
     return int(maximum)
 

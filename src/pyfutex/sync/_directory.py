@@ -76,6 +76,8 @@ FREE, NAMED, INDEX, DELETED = 1, 2, 3, 4
 MARK = 0x6270
 AGAIN = 1  # an index place that is empty again
 LEAST_PLACES = 128
+MOST_POWER = 32
+MOST_SERIAL = (1 << 64) - 1
 INDEX_HEAD = UNIT
 
 # Bytes of a block.
@@ -118,6 +120,11 @@ def encoded_name(name: str) -> bytes:
     return encoded
 
 
+def index_units(power: int) -> int:
+    """How many units an index takes that has two to the power of that many places."""
+    return 1 + units(4 << power)
+
+
 def tag_of(n_units: int, state: int, n_name: int = 0) -> int:
     """A block's tag."""
     return n_units | state << 32 | n_name << 40 | MARK << 48
@@ -144,6 +151,8 @@ class Names:
         at = block + UNIT * units(BLOCK_NAME_AT + n_name)
         end = block + UNIT * n_units
         what = primitive_of(self._memory.load64(at)) if at < end else None
+        if what is not None and at + what.n_bytes > end:
+            what = None
         return Entry(name.decode(errors="replace"), block, at, end - at, what)
 
     def entries(self) -> Iterator[Entry]:
@@ -157,13 +166,14 @@ class Names:
         return self._memory.load64(block + BLOCK_SERIAL_AT)
 
     def _tag(self, block: int) -> tuple[int, int, int]:
-        tag = self._memory.load64(block)
+        used = self._memory.load64(USED_AT)
+        tag = self._memory.load64(block) if FIRST_AT <= block < used else 0
         n_units, state, n_name = tag & 0xFFFF_FFFF, tag >> 32 & 0xFF, tag >> 40 & 0xFF
         if (
             tag >> 48 != MARK
             or not FREE <= state <= DELETED
             or not units(BLOCK_NAME_AT + n_name) <= n_units
-            or block + UNIT * n_units > self._memory.load64(ALLOCATED_AT)
+            or block + UNIT * n_units > used
         ):
             raise self._damaged(block)
         return n_units, state, n_name
@@ -182,13 +192,18 @@ class Names:
     def _index(self) -> tuple[int, int]:
         """Where the index's first place lies, and how many there are."""
         word = self._memory.load64(INDEX_AT)
-        return (word >> 8) * UNIT + INDEX_HEAD, 1 << (word & 0xFF)
+        block, power = (word >> 8) * UNIT, word & 0xFF
+        n_units, state, _ = self._tag(block)
+        if state != INDEX or power > MOST_POWER or n_units != index_units(power):
+            raise self._damaged(INDEX_AT)
+        return block + INDEX_HEAD, 1 << power
 
     def _find(self, name: bytes) -> tuple[int, int]:
         """The block of a name, and its place in the index; or 0, and the place for a new one."""
         load = self._memory.load
         first, n_places = self._index()
         crc = zlib.crc32(name)
+        used = self._memory.load64(USED_AT)
         spare = 0
         for step in range(n_places):
             place = first + 4 * (crc + step & n_places - 1)
@@ -197,6 +212,8 @@ class Names:
                 return 0, spare or place
             if unit == AGAIN:
                 spare = spare or place
+            elif unit * UNIT >= used or unit * UNIT < FIRST_AT:
+                raise self._damaged(place)
             elif load(unit * UNIT + BLOCK_CRC_AT) == crc and self._is_named(unit * UNIT, name):
                 return unit * UNIT, place
         raise self._damaged(first)
@@ -266,6 +283,8 @@ class Directory(Names):
         memory = self._memory
         head = units(BLOCK_NAME_AT + len(name))
         n_units = head + units(size)
+        if memory.load64(SERIAL_AT) == MOST_SERIAL:
+            raise self._damaged(SERIAL_AT)
         _, n_places = self._index()
         if 4 * (memory.load(N_TAKEN_AT) + 1) > 3 * n_places:
             self._renew_index()
@@ -392,7 +411,7 @@ class Directory(Names):
         """Put a new index, four times as large as there are names, in the place of the one that is full."""
         memory = self._memory
         power = max(LEAST_PLACES - 1, 4 * len(self)).bit_length()
-        n_units = 1 + units(4 << power)
+        n_units = index_units(power)
         self._reserve(n_units)
         memory.store(CHANGING_AT, 1)
         old = (memory.load64(INDEX_AT) >> 8) * UNIT
@@ -410,6 +429,8 @@ class Directory(Names):
         n_names = 0
         for block, state in self._blocks():
             if state == NAMED:
+                if n_names == n_places - 1:
+                    raise self._damaged(INDEX_AT)
                 place = self._memory.load(block + BLOCK_CRC_AT) % n_places
                 while places[place]:
                     place = (place + 1) % n_places

@@ -12,8 +12,9 @@ _T = TypeVar("_T")
 @final
 class Condition:
     SIZE: ClassVar[int]
-    lock: Any
     def __init__(self, lock: Any = None) -> None: ...
+    @property
+    def lock(self) -> Any: ...
     @classmethod
     def create(cls, buffer: Buffer, offset: int = 0, lock: Lock | RLock | None = None) -> Self: ...
     @classmethod
