@@ -68,13 +68,18 @@ cdef int plain_acquire(Mutex *m, Deadline until, bint has_slept, bint handles_si
     return 0
 
 
-cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint handles_signals) except 1:
+cdef Thread *entered() except NULL:
     cdef Thread *t = robust_thread()
+    if t == NULL:
+        raise_errno(ENOSYS, "there are no robust futexes here")
+    return t
+
+
+cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint handles_signals) except 1:
+    cdef Thread *t = entered()
     cdef timespec end
     cdef timespec *limit = NULL
     cdef int why
-    if t == NULL:
-        raise_errno(ENOSYS, "there are no robust futexes here")
     if until.ns != NEVER:
         end.tv_sec = until.ns // 1000000000
         end.tv_nsec = until.ns % 1000000000
@@ -98,6 +103,8 @@ cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint
             if handles_signals:
                 robust_end(t)
                 PyErr_CheckSignals()
+                # In the child, should a handler have forked, the thread has another id.
+                t = entered()
                 robust_begin(robust, t)
         elif why:
             robust_end(t)
