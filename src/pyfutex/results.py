@@ -5,9 +5,12 @@ Source for the numbers: futex(2).
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
 from time import CLOCK_MONOTONIC, CLOCK_REALTIME
 from typing import TYPE_CHECKING, NamedTuple
+
+from pyfutex._firstloaded import first_loaded
 
 if TYPE_CHECKING:
     from pyfutex.key import Key, Mappable
@@ -117,3 +120,7 @@ class WaiterInfo(NamedTuple):
     tid: int  # PI: the thread that gets the lock; else 0
     queued_for: float  # seconds since its thread went to sleep; 0.0 where no thread sleeps
     waiter: Waiter | None  # None: a thread that sleeps in a wait of the manager
+
+
+# Should the package be deleted from sys.modules and imported anew.
+sys.modules[__name__] = first_loaded(sys.modules[__name__])

@@ -42,6 +42,11 @@ def slept_on(tid):
     return int(_read(f"/proc/self/task/{tid}/syscall").split()[1], 16)
 
 
+def system_call(pid, tid):
+    """The system call that a thread is in, as the kernel tells: its number and arguments; empty: nothing is told."""
+    return _read(f"/proc/{pid}/task/{tid}/syscall").split()
+
+
 def state(pid, tid):
     """The letter that the kernel gives a thread: S, sleeping; T, stopped."""
     return _read(f"/proc/{pid}/task/{tid}/stat").rpartition(")")[2].strip()[:1]
@@ -49,7 +54,7 @@ def state(pid, tid):
 
 def _sleeps(pid, tid, is_wanted, *, among_several=False):
     def is_inside():
-        fields = _read(f"/proc/{pid}/task/{tid}/syscall").split()
+        fields = system_call(pid, tid)
         if among_several and fields[:1] == [str(SYS_FUTEX_WAITV)]:
             return True
         return (

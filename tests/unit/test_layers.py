@@ -55,6 +55,7 @@ LAYERS = (
     "pyfutex.key pyfutex._pimutex",
     "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks pyfutex._wakerule",
     "pyfutex._errors pyfutex._immortal pyfutex.results",
+    "pyfutex._firstloaded",
     "pyfutex._core.nativecalls pyfutex._core.nativepi pyfutex._core.nativelife",
     "pyfutex._core.nativewaiter pyfutex._core.place",
     "pyfutex._core.waitv",

@@ -388,6 +388,10 @@ static inline int pyfutex_acquire_until(pyfutex_lock *l, const struct timespec *
     while ((answer = pyfutex_lock_try(l, t, has_slept)) == -EBUSY) {
         answer = pyfutex_lock_sleep(l, deadline, clock);
         has_slept = 1;
+        /* In the child, should a signal handler have forked meanwhile, the thread has another id. */
+        t = pyfutex_this_thread();
+        if (t == NULL)
+            return -ENOSYS;
         if (answer != 0 && answer != -EINTR) {
             pyfutex_lock_end(t);
             break;

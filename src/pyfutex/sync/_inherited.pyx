@@ -22,6 +22,7 @@ from pyfutex.sync._robust cimport (
     robust_queue,
 )
 from pyfutex.sync._sleepers cimport note_sleep
+from pyfutex.sync._thread cimport entered_thread
 
 
 cdef int hang(Thread *t, const timespec **limit) except -1:
@@ -62,6 +63,7 @@ cdef int inherited_acquire(RobustLock *robust, Thread *t, const timespec *limit,
             if handles_signals:
                 robust_end(t)
                 PyErr_CheckSignals()
+                t = entered_thread()
             robust_begin(robust, t)
         elif why == -EDEADLK and robust.word & TID_MASK != t.tid:
             raise RuntimeError("the owner of this lock waits for one that the calling thread holds")

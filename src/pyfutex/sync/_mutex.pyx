@@ -1,7 +1,7 @@
 """Waiting for a mutex. Contracts are in _mutex.pxd."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EBUSY, EINTR, ENOSYS, EPERM, ETIMEDOUT
+from libc.errno cimport EAGAIN, EBUSY, EINTR, EPERM, ETIMEDOUT
 from posix.time cimport timespec
 
 from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32
@@ -22,7 +22,7 @@ from pyfutex.sync._robust cimport (
     robust_spin,
     robust_try,
 )
-from pyfutex.sync._thread cimport robust_thread
+from pyfutex.sync._thread cimport entered_thread
 from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
 
 import os
@@ -71,12 +71,10 @@ cdef int plain_acquire(Mutex *m, Deadline until, bint has_slept, bint handles_si
 
 
 cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint handles_signals) except 1:
-    cdef Thread *t = robust_thread()
+    cdef Thread *t = entered_thread()
     cdef timespec end
     cdef timespec *limit = NULL
     cdef int why
-    if t == NULL:
-        raise_errno(ENOSYS, "there are no robust futexes here")
     if until.ns != NEVER:
         end.tv_sec = until.ns // 1000000000
         end.tv_nsec = until.ns % 1000000000
@@ -102,6 +100,8 @@ cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint
             if handles_signals:
                 robust_end(t)
                 PyErr_CheckSignals()
+                # In the child, should a handler have forked, the thread has another id.
+                t = entered_thread()
                 robust_begin(robust, t)
         elif why:
             robust_end(t)

@@ -29,6 +29,10 @@ cdef inline Thread *thread_self() noexcept nogil:
 cdef int thread_open(Thread *t) noexcept nogil
 
 
+# robust_thread, or OSError. A signal handler may have forked: whoever ran some is in another thread, perhaps, at the same address.
+cdef Thread *entered_thread() except NULL
+
+
 cdef inline Thread *robust_thread() noexcept nogil:
     # The record with its id and its list; NULL: there are no robust lists here.
     cdef Thread *t = thread_self()

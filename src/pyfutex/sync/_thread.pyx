@@ -1,8 +1,9 @@
 """Where the record of a thread lies. Contracts are in _thread.pxd."""
 
-from libc.errno cimport EXDEV
+from libc.errno cimport ENOSYS, EXDEV
 from libc.stdint cimport uint64_t
 
+from pyfutex._errors cimport raise_errno
 from pyfutex.sync._robust cimport Thread, this_space, thread_enter
 
 
@@ -20,6 +21,13 @@ cdef uint64_t space = this_space()
 
 cdef int thread_open(Thread *t) noexcept nogil:
     return thread_enter(t) if this_space() == space else -EXDEV
+
+
+cdef Thread *entered_thread() except NULL:
+    cdef Thread *t = robust_thread()
+    if t == NULL:
+        raise_errno(ENOSYS, "there are no robust futexes here")
+    return t
 
 
 if RECORD_IS_STATIC:

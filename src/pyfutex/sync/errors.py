@@ -6,6 +6,10 @@ the lock is held.
 
 from __future__ import annotations
 
+import sys
+
+from pyfutex._firstloaded import first_loaded
+
 
 class OwnerDied(OSError):  # an outcome to act on: the lock is held
     """The owner of a shared lock died with it. **The lock is held now**, by the thread that this is raised in.
@@ -28,3 +32,7 @@ class TornMessage(OSError):  # what a connection raises
 
 class WorkerDied(RuntimeError):  # as BrokenProcessPool, of which this is the milder sort
     """A worker of a pool ended while it had a task. The task may have been done in part; its pool goes on."""
+
+
+# Should the package be deleted from sys.modules and imported anew.
+sys.modules[__name__] = first_loaded(sys.modules[__name__])

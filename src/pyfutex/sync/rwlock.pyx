@@ -72,6 +72,15 @@ cdef int gate_acquire(RWLock rw, Deadline until, bint waits) except 1:
     mutex_raise(result)
 
 
+cdef inline bint has_gate(RWLock rw) noexcept nogil:
+    # Not in the child of a fork by a signal handler while the writer waited: there the gate is its parent's.
+    cdef Thread *t
+    if rw.gate.robust == NULL:
+        return True
+    t = robust_thread()
+    return t != NULL and load_relaxed_u32(rw.gate.word) & TID_MASK == t.tid
+
+
 cdef int gate_release(RWLock rw) except -1:
     cdef int result
     if rw.slots.n == 0:
@@ -230,8 +239,11 @@ cdef int write_acquire(RWLock rw, Deadline until, bint waits) except 1:
     try:
         result = drain_slots(rw, until, waits) if rw.slots.n else drain_count(rw, until, waits)
     except BaseException:
-        gate_release(rw)
+        if has_gate(rw):
+            gate_release(rw)
         raise
+    if not has_gate(rw):
+        return write_acquire(rw, until, waits)
     if result:
         gate_release(rw)
         return result

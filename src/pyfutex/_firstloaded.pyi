@@ -1,0 +1,3 @@
+from types import ModuleType
+
+def first_loaded(module: ModuleType) -> ModuleType: ...
