@@ -5,6 +5,7 @@
 #   make stress   the long campaign
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make kills N=10000    processes that are killed while they hold a shared lock, or wait for it
+#   make model    every state of the models of the protocols, and mutants that must be caught; needs spin
 #   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
@@ -42,6 +43,8 @@ KILLS_ARGS ?=
 # Arguments of the crash demo and of the queue demo.
 CRASH_ARGS ?= --seconds 6
 DEMO_ARGS ?=
+# Arguments of the models: --quick, --only wake,growth, --jobs.
+MODEL_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 # Where runs are saved, and where the page of them goes. `make clean` leaves them.
@@ -51,7 +54,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills judge tsan checks checked qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills model judge tsan checks checked qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -86,6 +89,9 @@ differential: $(venv)/.tests-native $(venv)/.group-test
 
 kills: $(venv)/.package $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m sync.kills $(N) $(KILLS_ARGS)
+
+model:
+	@$(PYTHON) -m models $(MODEL_ARGS)
 
 judge: $(venv)/.package $(venv)/.group-test
 	@cd tests && $(in_venv) python -m sync.judged
