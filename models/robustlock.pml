@@ -91,6 +91,9 @@ inline take()
 #else
              word = (me + 1) | (found & WAITERS) | (has_slept -> WAITERS : 0);
 #endif
+#ifdef SLEEPER_NOT_PENDING
+             pending[me] = true;
+#endif
              has_it = true
         :: else
         fi
@@ -98,9 +101,7 @@ inline take()
 #endif
     if
     :: has_it ->
-#ifdef SLEEPER_NOT_PENDING
-         atomic { listed[me] = true; pending[me] = false };
-#elif defined(PENDING_ENDS_BEFORE_LINK)
+#ifdef PENDING_ENDS_BEFORE_LINK
          pending[me] = false;
          listed[me] = true;
 #else
