@@ -6,9 +6,9 @@
  * Left out: fences (wake.pml, litmus/), sleepers on a bucket that is retired (bucketlock.pml), the sample that decides to grow.
  *
  * Nobody stays queued when a wake comes after the change of the word, whatever level the waker has read; whoever gives up finds
- * itself under the lock that it takes; no dead bucket is locked; counts are never below the keys, and end at 0. REQUEUES: another
- * thread moves those of key 0 to key 1, and the waker wakes both. QUEUED: that waiter is in
- * the queue when all begins; 1 gives up, 0 never does.
+ * itself under the lock that it takes; no dead bucket is locked; counts are never below the keys, and end
+ * at 0. REQUEUES: another thread moves those of key 0 to key 1, and the waker wakes both. QUEUED: that waiter is in the queue
+ * when all begins; 1 gives up, 0 never does.
  *
  * check quick -DWAITERS=2 -DGROWTHS=1 -DQUEUED=1
  * check quick -DWAITERS=1 -DGROWTHS=2
@@ -23,7 +23,6 @@
  * mutant SPLIT_WITHOUT_LOCK the old bucket is split while somebody has its lock
  * mutant LOCKS_THE_DEAD a bucket is locked whether or not it is LIVE
  * mutant LOCATION_IS_A_BUCKET whoever gives up looks in the bucket into which it went
- * mutant RAISED_FOR_EVER lock_two lets its first lock go, and leaves the count raised
  * mutant SECOND_UNLOOKED lock_two takes a second bucket that is dead
  */
 #define N 2
@@ -55,7 +54,11 @@ inline lock_word(b, raised)
         got = live[b];
 #endif
         if
-        :: got -> assert(live[b]); lock[b] = me; count[b] = count[b] + raised
+        :: got ->
+             is_right = live[b] && count[b] < 8;
+             assert(is_right);
+             lock[b] = me;
+             count[b] = count[b] + raised
         :: else
         fi
     }
@@ -86,7 +89,6 @@ inline child_filled(c, w)
 inline fill(c)
 {
     atomic {
-        assert(!live[c]);
         tags[c] = 0;
         child_filled(c, 0);
         child_filled(c, 1);
@@ -273,11 +275,7 @@ proctype requeuer(byte me)
             if
             :: got -> break
             :: else ->
-#ifdef RAISED_FOR_EVER
-                 unlock_word(low, 0)
-#else
                  unlock_word(low, (low == b2 -> 1 : 0))
-#endif
             fi
        :: else
        fi;
@@ -285,6 +283,8 @@ proctype requeuer(byte me)
        settle(1)
     od;
     atomic {
+        is_right = live[b] && live[b2];
+        assert(is_right);
         was_queued = queued(b2, 1);
         source_queued = queued(b, 0);
         if :: in[0] == b && key[0] == 0 -> in[0] = b2; key[0] = 1 :: else fi;
