@@ -6,6 +6,7 @@
 #   make differential N=200000    generated scripts, on a Manager and on the kernel
 #   make kills N=10000    processes that are killed while they hold a shared lock or a permit, or wait for it
 #   make fuzz SECONDS=60    three fuzzers for that long each: calls with hostile arguments, damaged arenas, damaged locks (clang)
+#   make model    every state of the models of the protocols, and mutants that must be caught; needs spin
 #   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
@@ -46,6 +47,8 @@ FUZZ_ARGS ?=
 # Arguments of the crash demo and of the queue demo.
 CRASH_ARGS ?= --seconds 6
 DEMO_ARGS ?=
+# Arguments of the models: --quick, --only wake,growth, --jobs.
+MODEL_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 # Where runs are saved, and where the page of them goes. `make clean` leaves them.
@@ -55,7 +58,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills fuzz judge tsan checks checked qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills fuzz model judge tsan checks checked qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -94,6 +97,9 @@ kills: $(venv)/.package $(venv)/.group-test
 
 fuzz: $(venv)/.package $(venv)/.group-test $(venv)/.group-fuzz
 	@$(in_venv) PYTHONPATH=tests python -m fuzz.campaign $(SECONDS) $(FUZZ_ARGS)
+
+model:
+	@$(PYTHON) -m models $(MODEL_ARGS)
 
 judge: $(venv)/.package $(venv)/.group-test
 	@cd tests && $(in_venv) python -m sync.judged

@@ -1,0 +1,1 @@
+"""Models of the protocols that pyfutex rests on, and what checks them: `python -m models`, docs/trust.md."""
