@@ -1,7 +1,7 @@
 """Run the tests against each mutant: `python -m mutation.hunt DIRECTORY`, in the environment in which the copy is installed.
 
-A mutant is killed by a test that fails, or by one that does not end. One that survives fails the hunt, unless excused.txt says
-why no test can tell it from the package.
+A mutant is killed by a test that fails, or by one that does not end. One that survives fails the hunt, unless excused.txt
+says why no test can tell it from the package.
 """
 
 from __future__ import annotations

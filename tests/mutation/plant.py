@@ -45,13 +45,15 @@ static inline int pf_mutant_is(int number)
 DECLARED: Final = """
 cdef extern from "atomic.h" nogil:
     bint {name} "pf_mutant_is" (int number)
-from pyfutex._core.atomic cimport store_relaxed_u32, store_relaxed_u64, fetch_add_u32, fetch_sub_u32, fetch_and_u32, fetch_or_u32
+from pyfutex._core.atomic cimport store_relaxed_u32, store_relaxed_u64
+from pyfutex._core.atomic cimport fetch_add_u32, fetch_sub_u32, fetch_and_u32, fetch_or_u32
 """
 CONDITION: Final = re.compile(r"(if|elif|while) (.*):")
 DECLARATION: Final = re.compile(r"(cdef [^=(]*?\w = )([^=].*)")
 # No code, or none that can stand in a choice.
 UNTOUCHED: Final = re.compile(
-    r"(#|@|\"|cdef |cpdef |def |class |ctypedef |from |import |cimport |with |try|except|finally|else|for |raise|pass|global )"
+    r"(#|@|\"|cdef |cpdef |def |class |ctypedef |from |import |cimport |with |try|except|finally|else|for |raise|pass|"
+    r"global )"
 )
 FUNCTION: Final = re.compile(r"(def|cdef|cpdef) .*\(.*\).*:")
 CHECKS_ONLY: Final = re.compile(r"(check_|poison|prefetch|pause\(\))")
