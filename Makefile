@@ -10,6 +10,8 @@
 #   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
+#   make coverage    which lines of the compiled code the tests reach; a page of it in COVERAGE
+#   make mutants    the lines that decide, each changed in turn: some test must fail; MUTANTS_ARGS=--every=10 takes a sample
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
 #   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
@@ -24,6 +26,8 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_TSAN ?= .venv-tsan
 VENV_CHECKS ?= .venv-checks
+VENV_COVERAGE ?= .venv-coverage
+VENV_MUTANTS ?= .venv-mutants
 # Qiling's newest release installs on Python 3.12 and older.
 VENV_QILING ?= .venv-qiling
 PYTHON_QILING ?= python3.12
@@ -31,6 +35,9 @@ PYTHON_QILING ?= python3.12
 STRESS ?= 20
 TSAN_STRESS ?= 1
 CHECKS_STRESS ?= 0.2
+COVERAGE_STRESS ?= 0.1
+COVERAGE ?= .coverage
+MUTANTS_ARGS ?=
 # What runs in a checked build.
 CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
 # More arguments for the build of the package.
@@ -58,7 +65,8 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills fuzz model judge tsan checks checked qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills fuzz model judge tsan checks checked coverage covered mutants hunted
+.PHONY: qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -73,6 +81,7 @@ package_files := meson.build pyproject.toml README.md LICENSE $(wildcard meson.o
 # Where the newest release has no wheel for an interpreter without a GIL, an older one that has is taken.
 pip := python -m pip install --quiet --prefer-binary
 pip_build := $(pip) --no-build-isolation --no-deps --force-reinstall
+coverage_build := -Csetup-args=-Db_coverage=true -Csetup-args=-Dline_directives=true -Csetup-args=-Dbuildtype=debug
 tsan_build := -Csetup-args=-Db_sanitize=thread -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
 
 demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
@@ -111,6 +120,28 @@ checked: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) python -c 'from pyfutex_native.violations import CHECKED; assert CHECKED, "built without -Dchecks=true"'
 	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest $(CHECKS_TESTS) $(TEST_ARGS)
 
+coverage:
+	@$(MAKE) --no-print-directory covered VENV=$(VENV_COVERAGE) PACKAGE_ARGS="$(coverage_build)"
+
+# What a process did that was killed, or left by os._exit, is not counted.
+covered: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-coverage
+	@find $(venv)/build -name '*.gcda' -delete
+	$(in_venv) PYFUTEX_STRESS=$(COVERAGE_STRESS) python -m pytest $(TEST_ARGS)
+	@mkdir -p $(COVERAGE)
+	@$(in_venv) gcovr --root . --filter src/pyfutex/ --gcov-ignore-parse-errors --merge-mode-functions=separate \
+	    --exclude-throw-branches --html-details $(COVERAGE)/index.html --txt --print-summary $(venv)/build/package
+
+# All mutants are in one build, of a copy.
+mutants:
+	@$(MAKE) --no-print-directory hunted VENV=$(VENV_MUTANTS)
+
+hunted: $(venv)/.group-build $(venv)/.group-test
+	@$(in_venv) PYTHONPATH=tests python -m mutation.plant $(venv)/mutants
+	@echo "building them"
+	@$(in_venv) $(pip_build) -Cbuild-dir=$(venv)/build/package $(venv)/mutants
+	@$(in_venv) $(pip_build) -Cbuild-dir=$(venv)/build/tests $(venv)/mutants/tests/native
+	@$(in_venv) PYTHONPATH=tests python -m mutation.hunt $(venv)/mutants $(MUTANTS_ARGS)
+
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
@@ -139,7 +170,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(COVERAGE)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.

@@ -58,6 +58,7 @@ def test_who_is_notified_goes_on(make, spawn, waiting):
     with condition:
         condition.notify_all()
     assert [each.result() for each in waiters] == [True] * 3
+    waiting(condition, 0)
 
 
 def test_so_many_go_on_as_are_notified(make, spawn, waiting, asleep, wait_until):
@@ -131,6 +132,32 @@ def test_a_lock_held_twice_is_let_go_and_held_twice_again(make, spawn, waiting):
     with condition:
         condition.notify()
     assert waiter.result() == 2
+
+
+def test_a_lock_that_only_acquires_and_releases_will_do(spawn, waiting):
+    condition = sync.Condition(threading.Lock())
+    with pytest.raises(RuntimeError, match="un-acquired"):
+        condition.notify()
+    waiter = spawn(wait_once, condition)
+    waiting(condition, 1)
+    with condition:
+        condition.notify()
+    assert waiter.result()
+
+
+def test_nobody_waits_in_the_child_of_a_fork(spawn, waiting, all_succeed):
+    condition = sync.Condition()
+    waiter = spawn(wait_once, condition)
+    waiting(condition, 1)
+
+    def in_child():
+        condition._at_fork_reinit()
+        return repr(condition).endswith(" 0)>")
+
+    all_succeed(in_child)
+    with condition:
+        condition.notify()
+    assert waiter.result()
 
 
 @pytest.mark.parametrize("kind", [sync.Lock, sync.RLock])

@@ -29,7 +29,7 @@ cdef inline Thread *thread_self() noexcept nogil:
 cdef int thread_open(Thread *t) noexcept nogil
 
 
-# robust_thread, or OSError. Whoever ran signal handlers asks again: one may have forked, and the record is at the same address.
+# robust_thread, or OSError. Whoever ran signal handlers asks again: one may have forked, and the record is where it was.
 cdef Thread *entered_thread() except NULL
 
 

@@ -1,0 +1,139 @@
+"""Run the tests against each mutant: `python -m mutation.hunt DIRECTORY`, in the environment in which the copy is installed.
+
+A mutant is killed by a test that fails, or by one that does not end. One that survives fails the hunt, unless excused.txt
+says why no test can tell it from the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Final
+
+from mutation.plant import ROOT, Mutant
+from mutation.targets import TARGETS
+
+EXCUSED: Final = Path(__file__).with_name("excused.txt")
+SLOWER: Final = 4  # times as long as without a mutant is an end that does not come
+WATCHDOG_S: Final = 8
+FIRST: Final = 4  # tests files that run by themselves before all the others do
+
+
+def run(tests: tuple[str, ...], number: int, timeout: float) -> tuple[bool, str]:
+    """Whether the tests pass with this mutant alive; and who did not."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        *tests,
+    ]
+    variables = {
+        "PYFUTEX_MUTANT": str(number),
+        "PYFUTEX_STRESS": "0.1",
+        "PYFUTEX_TEST_WATCHDOG": str(WATCHDOG_S),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            return False, "no end"
+    failed = [row.split()[1] for row in output.splitlines() if row.startswith(("FAILED", "ERROR "))]
+    if process.returncode == 0:
+        return True, ""
+    return False, failed[0] if failed else f"exit {process.returncode}"
+
+
+def hunted(mutant: Mutant, tests: tuple[str, ...], seconds: float) -> str:
+    """Who killed it; empty: nobody."""
+    for part in (tests[:FIRST], tests[FIRST:]):
+        if part:
+            passes, who = run(part, mutant.number, seconds * SLOWER + WATCHDOG_S)
+            if not passes:
+                return who
+    return ""
+
+
+def excuses() -> dict[tuple[str, str, str], str]:
+    """Reasons by file, line and what it became; a reason stands before those that it excuses."""
+    found, reason = {}, ""
+    for row in EXCUSED.read_text().splitlines():
+        if row.startswith("# "):
+            reason = row[2:]
+        elif row:
+            file, before, after = row.split("\t")
+            found[file, before, after] = reason
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Hunt them; 1 if one lives on, or an excuse is nobody's."""
+    parser = argparse.ArgumentParser(prog="hunt", description="Mutants of the lines that decide.")
+    parser.add_argument("directory", type=Path, help="what mutation.plant wrote")
+    parser.add_argument("--only", default="", help="of files whose name has this in it")
+    parser.add_argument("--every", type=int, default=1, help="one in so many (default: all)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="at a time (default: one a processor)"
+    )
+    options = parser.parse_args(arguments)
+    planted = [Mutant(**row) for row in json.loads((options.directory / "mutants.json").read_text())]
+    excused = excuses()
+    chosen = [m for m in planted if options.only in m.file][:: options.every]
+    seconds = {}
+    for target in TARGETS:
+        if options.only in target.file and any(m.file == target.file for m in chosen):
+            begun = time.monotonic()
+            passes, who = run(target.tests, 0, 600)
+            if not passes:
+                print(f"{target.file}: {who} fails without a mutant", file=sys.stderr)
+                return 1
+            seconds[target.file] = time.monotonic() - begun
+    tests = {target.file: target.tests for target in TARGETS}
+    counts: dict[str, Counter[str]] = {file: Counter() for file in seconds}
+    survivors = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        hunts = {pool.submit(hunted, m, tests[m.file], seconds[m.file]): m for m in chosen}
+        for hunt in as_completed(hunts):
+            mutant, who = hunts[hunt], hunt.result()
+            reason = excused.get((mutant.file, mutant.before, mutant.after))
+            fate = "killed" if who else "excused" if reason else "alive"
+            counts[mutant.file][fate] += 1
+            if fate == "alive":
+                survivors += 1
+                print(
+                    f"{mutant.number}\t{mutant.file}:{mutant.line}\t{mutant.before}\t{mutant.after}",
+                    flush=True,
+                )
+    for file, fates in counts.items():
+        print(f"{file:24}" + "".join(f"{fates[fate]:6} {fate}" for fate in ("killed", "excused", "alive")))
+    known = {(m.file, m.before, m.after) for m in planted}
+    lost = [key for key in excused if key not in known]
+    for file, before, after in lost:
+        print(f"excused.txt: no such mutant: {file}\t{before}\t{after}", file=sys.stderr)
+    return int(bool(survivors or lost))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

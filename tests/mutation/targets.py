@@ -1,0 +1,90 @@
+"""Whose lines are changed, and which tests are to notice: those that are quick to, first."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+ENGINE: Final = (
+    "tests/unit/test_wait.py",
+    "tests/unit/test_wake.py",
+    "tests/unit/test_requeue.py",
+    "tests/unit/test_cmp_requeue.py",
+    "tests/unit/test_wake_op.py",
+    "tests/unit/test_wait_prepare.py",
+    "tests/unit/test_inspection.py",
+    "tests/native/test_native_locks.py",
+    "tests/native/test_native_queues.py",
+    "tests/native/test_native_halfway.py",
+    "tests/native/test_native_hazards.py",
+    "tests/unit/test_priority.py",
+    "tests/unit/test_waitv.py",
+    "tests/unit/test_wakev.py",
+    "tests/unit/test_fork.py",
+    "tests/hazards",
+    "tests/property",
+    "tests/native",
+    "tests/stress",
+)
+LOCKS: Final = (
+    "tests/sync/test_cpython_locks.py",
+    "tests/sync/test_lock_places.py",
+    "tests/sync/test_lock_kills.py",
+    "tests/sync/test_lock_signals.py",
+    "tests/sync/test_lock_endings.py",
+    "tests/sync/test_kills.py",
+)
+
+
+class Target(NamedTuple):
+    """A file of the package, and tests in the order in which they run."""
+
+    file: str
+    tests: tuple[str, ...]
+
+
+TARGETS: Final = (
+    Target("_core/wordlock.pxd", ("tests/native/test_native_locks.py", *ENGINE)),
+    Target("_core/bucket.pxd", ENGINE),
+    Target("_core/bucketlocks.pxd", ENGINE),
+    Target(
+        "_core/table.pyx",
+        ("tests/native/test_native_queues.py", "tests/stress/test_stress_growth.py", *ENGINE),
+    ),
+    Target("_core/engine.pyx", ENGINE),
+    Target("_core/parker.pyx", ENGINE),
+    Target("_core/wakeop.pxd", ("tests/unit/test_wake_op.py", "tests/unit/test_linux_bounds.py", *ENGINE)),
+    Target("sync/_mutex.pyx", LOCKS),
+    Target("sync/_mutex.pxd", LOCKS),
+    Target(
+        "sync/condition.pyx",
+        (
+            "tests/sync/test_condition.py",
+            "tests/sync/test_condition_deaths.py",
+            "tests/sync/test_cpython_locks.py",
+        ),
+    ),
+    Target(
+        "sync/semaphore.pyx",
+        (
+            "tests/sync/test_semaphore.py",
+            "tests/sync/test_semaphore_model.py",
+            "tests/sync/test_semaphore_stress.py",
+        ),
+    ),
+    Target("sync/event.pyx", ("tests/sync/test_event.py", "tests/sync/test_event_stress.py")),
+    Target("sync/latch.pyx", ("tests/sync/test_latch.py",)),
+    Target("sync/once.pyx", ("tests/sync/test_once.py",)),
+    Target("sync/_slots.pyx", ("tests/sync/test_rwlock_deaths.py", "tests/sync/test_barrier_deaths.py")),
+    Target(
+        "sync/rwlock.pyx",
+        ("tests/sync/test_rwlock.py", "tests/sync/test_rwlock_deaths.py", "tests/sync/test_rwlock_stress.py"),
+    ),
+    Target(
+        "sync/barrier.pyx",
+        (
+            "tests/sync/test_barrier.py",
+            "tests/sync/test_barrier_deaths.py",
+            "tests/sync/test_cpython_barrier.py",
+        ),
+    ),
+)
