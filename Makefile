@@ -8,6 +8,7 @@
 #   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
+#   make perturb N=8 SEED=1    stress in a build that delays threads between steps, under N seeds; prints the one that fails
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
 #   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
@@ -22,6 +23,7 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_TSAN ?= .venv-tsan
 VENV_CHECKS ?= .venv-checks
+VENV_PERTURB ?= .venv-perturb
 # Qiling's newest release installs on Python 3.12 and older.
 VENV_QILING ?= .venv-qiling
 PYTHON_QILING ?= python3.12
@@ -31,6 +33,11 @@ TSAN_STRESS ?= 1
 CHECKS_STRESS ?= 0.2
 # What runs in a checked build.
 CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
+# What runs in a build that delays threads, and the first seed.
+PERTURB_STRESS ?= 0.2
+PERTURB_TESTS ?= tests/stress tests/hazards tests/native tests/sync/test_arena_stress.py tests/sync/test_event_stress.py \
+	tests/sync/test_rwlock_stress.py tests/sync/test_semaphore_stress.py tests/sync/test_lock_kills.py tests/sync/test_kills.py
+SEED ?= 1
 # More arguments for the build of the package.
 PACKAGE_ARGS ?=
 # What is installed: this tree, or a wheel of it.
@@ -51,7 +58,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills judge tsan checks checked qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills judge tsan checks checked perturb perturbed qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -97,6 +104,13 @@ checked: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) python -c 'from pyfutex_native.violations import CHECKED; assert CHECKED, "built without -Dchecks=true"'
 	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest $(CHECKS_TESTS) $(TEST_ARGS)
 
+perturb: N = 8
+perturb:
+	@$(MAKE) --no-print-directory perturbed N=$(N) VENV=$(VENV_PERTURB) PACKAGE_ARGS="-Csetup-args=-Dchecks=true -Csetup-args=-Dperturb=true"
+
+perturbed: $(venv)/.tests-native $(venv)/.group-test
+	@$(in_venv) PYTHONPATH=tests PYFUTEX_STRESS=$(PERTURB_STRESS) python -m perturbing $(N) --seed $(SEED) $(PERTURB_TESTS) $(TEST_ARGS)
+
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
@@ -125,7 +139,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS)) $(abspath $(VENV_PERTURB)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.

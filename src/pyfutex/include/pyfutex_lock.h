@@ -35,6 +35,11 @@
 
 #include "pyfutex_shared.h"
 
+/* Before each step that another thread, or the kernel after a death, may see: nothing, but for those who test with delays. */
+#ifndef PYFUTEX_STEP
+#define PYFUTEX_STEP() ((void)0)
+#endif
+
 typedef struct {
     pyfutex_shared shared;
     uint32_t word;  /* atomic; with `turns` as 64 bits, too */
@@ -120,6 +125,7 @@ static inline pyfutex_link *pyfutex_lock_node(pyfutex_lock *l, const pyfutex_thr
  * from reordering. */
 static inline void pyfutex_set_pending(pyfutex_thread *t, void *node)
 {
+    PYFUTEX_STEP();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     t->head->list_op_pending = (struct robust_list *)node;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -145,6 +151,7 @@ static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
     *pyfutex_back_link(node) = head;
     if (first != head)
         *pyfutex_back_link(first) = node;
+    PYFUTEX_STEP();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     head->next = (struct robust_list *)node;
     t->n_held += 1;
@@ -176,6 +183,7 @@ static __attribute__((noinline, unused)) int pyfutex_cut_out(const pyfutex_link 
 static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
 {
     struct robust_list *head = &t->head->list;
+    PYFUTEX_STEP();
     /* It is the only one of the list, as it mostly is. */
     if (__builtin_expect((void *)head->next == node && node[0] == head && *pyfutex_back_link(node) == head, 1))
         head->next = head;
@@ -229,6 +237,7 @@ static inline int pyfutex_lock_try(pyfutex_lock *l, pyfutex_thread *t, int has_s
         pyfutex_lock_end(t);
         return -ENOLCK;
     }
+    PYFUTEX_STEP();
     while (!__atomic_compare_exchange_n(&l->word, &seen, mine | (seen & FUTEX_WAITERS), 0, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {
         if ((seen & FUTEX_TID_MASK) == t->tid) {
@@ -246,6 +255,7 @@ static inline int pyfutex_lock_spin(pyfutex_lock *l, pyfutex_thread *t)
 {
     int spins, answer;
     for (spins = 0; spins < PYFUTEX_SPINS; ++spins) {
+        PYFUTEX_STEP();
         if (!(__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK)) {
             answer = pyfutex_lock_try(l, t, 0);
             if (answer != -EBUSY)
@@ -279,6 +289,7 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
     struct timespec soon;
     const struct timespec *until = &soon;
     uint32_t seen = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+    PYFUTEX_STEP();
     if (!(seen & FUTEX_TID_MASK))
         return 0;
     if (!(seen & FUTEX_WAITERS) && !__atomic_compare_exchange_n(&l->word, &seen, seen | FUTEX_WAITERS, 0,
@@ -289,6 +300,7 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
     if (deadline != NULL &&
         (deadline->tv_sec < soon.tv_sec || (deadline->tv_sec == soon.tv_sec && deadline->tv_nsec < soon.tv_nsec)))
         until = deadline;
+    PYFUTEX_STEP();
     if (until->tv_sec < 0) /* The kernel refuses those. */
         return pyfutex_lock_look_after(l) ? 0 : -ETIMEDOUT;
     if (syscall(SYS_futex, &l->word, FUTEX_WAIT_BITSET | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0),
@@ -309,6 +321,7 @@ static inline void pyfutex_lock_drop_waiters(pyfutex_lock *l, uint32_t turns)
     uint64_t from, to;
     memcpy(&from, before, sizeof(from));
     memcpy(&to, after, sizeof(to));
+    PYFUTEX_STEP();
     __atomic_compare_exchange_n((pyfutex_word_and_turns *)&l->word, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
@@ -318,7 +331,9 @@ static __attribute__((noinline, unused)) void pyfutex_lock_pass_on(pyfutex_lock 
     uint32_t turns = l->turns;
     /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
     uint32_t op = (uint32_t)(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT) << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24 | 31u << 12;
-    long woken = syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op);
+    long woken;
+    PYFUTEX_STEP();
+    woken = syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op);
     if (woken < 0) {
         /* Something that filters system calls does not know that one. */
         __atomic_store_n(&l->word, FUTEX_WAITERS, __ATOMIC_RELEASE);
@@ -343,6 +358,7 @@ static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
     }
     if (l->state == PYFUTEX_INCONSISTENT)
         l->state = PYFUTEX_NOT_RECOVERABLE;
+    PYFUTEX_STEP();
     if (!__atomic_compare_exchange_n(&l->word, &mine, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         __atomic_thread_fence(__ATOMIC_RELEASE);
         pyfutex_lock_pass_on(l);
