@@ -1,7 +1,7 @@
 /* A place between any two steps of the engine and of pyfutex.sync, where a build with -Dperturb=true may delay a thread.
  *
  * Every access of atomic.h and of pyfutex_lock.h, and every native futex call, begins with one. PYFUTEX_PERTURB=seed or
- * seed:strength switches the delays on, when a library is loaded; strength is how many steps of 1024 are delayed, 24 if not
+ * seed:strength switches the delays on, when a library is loaded; strength is how many steps of 1024 are delayed, 8 if not
  * given. What a step does is a pure function of the seed, the library, the number of the thread in the order in which
  * threads came to that library, and the number of the step in that thread: a seed makes the same delays again. What the
  * scheduler makes of them is its own affair.
@@ -49,7 +49,7 @@ __attribute__((constructor)) static void pf_steps_begin(void)
     if (given == NULL || *given == 0)
         return;
     pf_step_seed = strtoull(given, &rest, 0);
-    pf_step_strength = *rest == ':' ? (uint32_t)strtoul(rest + 1, NULL, 0) : 24;
+    pf_step_strength = *rest == ':' ? (uint32_t)strtoul(rest + 1, NULL, 0) : 8;
     for (; *c != 0; c++)
         pf_step_seed = pf_step_mix(pf_step_seed + (unsigned char)*c);
 }
@@ -57,23 +57,18 @@ __attribute__((constructor)) static void pf_steps_begin(void)
 __attribute__((cold, noinline)) static void pf_step_delay(uint64_t drawn)
 {
     struct timespec moment = {0, 0};
-    uint32_t length = (uint32_t)(drawn >> 32);
-    uint32_t i;
-    switch (drawn >> 10 & 15) {
-    default: /* 9 of 16: whoever else wants this processor */
+    uint32_t length = (uint32_t)(drawn >> 32), choice = (uint32_t)(drawn >> 10 & 63), i;
+    if (choice < 32) { /* half of them: whoever else wants this processor */
         sched_yield();
         return;
-    case 9: case 10: case 11: case 12: /* 4: up to some microseconds, on it */
-        for (i = length & 2047; i > 0; i--)
+    }
+    if (choice < 54) { /* a third: up to some microseconds, on it */
+        for (i = length & 4095; i > 0; i--)
             __asm__ __volatile__("" ::: "memory");
         return;
-    case 13: case 14: /* 2: long enough for others to do whole operations */
-        moment.tv_nsec = length % 100000;
-        break;
-    case 15: /* 1: long enough for them to time out, or to hand over */
-        moment.tv_nsec = length % 3000000;
-        break;
     }
+    /* Long enough for others to do whole operations; one in 64, for them to time out, or to hand over. */
+    moment.tv_nsec = choice < 63 ? length % 60000 : length % 2000000;
     nanosleep(&moment, NULL);
 }
 
