@@ -9,6 +9,7 @@
 #   make tsan     the stress, native and C interface tests under the thread sanitizer
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
 #   make perturb N=8 SEED=1    stress in a build that delays threads between steps, under N seeds; prints the one that fails
+#   make soak MINUTES=5    every operation in turns, beside threads that contend; fails if memory, descriptors or threads grow
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
 #   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
@@ -34,10 +35,12 @@ CHECKS_STRESS ?= 0.2
 # What runs in a checked build.
 CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
 # What runs in a build that delays threads, and the first seed.
-PERTURB_STRESS ?= 0.2
+PERTURB_STRESS ?= 0.05
 PERTURB_TESTS ?= tests/stress tests/hazards tests/native tests/sync/test_arena_stress.py tests/sync/test_event_stress.py \
 	tests/sync/test_rwlock_stress.py tests/sync/test_semaphore_stress.py tests/sync/test_lock_kills.py tests/sync/test_kills.py
 SEED ?= 1
+# Of the soak.
+MINUTES ?= 5
 # More arguments for the build of the package.
 PACKAGE_ARGS ?=
 # What is installed: this tree, or a wheel of it.
@@ -58,7 +61,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills judge tsan checks checked perturb perturbed qiling bench instructions compare dashboard lint clean
+.PHONY: demo test stress differential kills judge tsan checks checked perturb perturbed soak qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -103,6 +106,9 @@ checks:
 checked: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) python -c 'from pyfutex_native.violations import CHECKED; assert CHECKED, "built without -Dchecks=true"'
 	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest $(CHECKS_TESTS) $(TEST_ARGS)
+
+soak: $(venv)/.package $(venv)/.group-test
+	@$(in_venv) PYTHONPATH=tests python -m resources.soak --minutes $(MINUTES)
 
 perturb: N = 8
 perturb:

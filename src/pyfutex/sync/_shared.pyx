@@ -3,10 +3,11 @@
 cimport cython
 
 from cpython.ref cimport Py_INCREF
-from libc.errno cimport ENOSYS
+from libc.errno cimport EEXIST, EMFILE, ENFILE, ENOSYS, EXDEV, errno
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u32
+from pyfutex._errors cimport raise_errno
 from pyfutex.memory cimport Memory
 from pyfutex.sync._robust cimport (
     KIND_BOUNDED_SEMAPHORE,
@@ -29,7 +30,6 @@ from pyfutex.sync._robust cimport (
 from pyfutex.sync._slots cimport Slots, bytes_with_slots, slots_init
 from pyfutex.sync._thread cimport robust_thread
 
-import errno
 import operator
 import warnings
 
@@ -162,7 +162,8 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
     cdef Memory memory = memory_of(buffer)
     cdef SharedHead *head
     cdef uint64_t stamp = make_stamp(kind, flags, number), found
-    cdef uint64_t at
+    cdef uint64_t at, space = 0
+    cdef bint is_robust
     cdef int answer
     offset = operator.index(offset)
     check_room(memory, offset, size, kind)
@@ -180,24 +181,28 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
             stamp = found
         else:
             stamp = make_stamp(kind, flags, 0)
+    # Before anything is written.
+    is_robust = stamp_flags(stamp) & NOT_ROBUST == 0 and kind_is_robust(kind)
+    if is_robust:
+        space = this_space()
+        if space == 0 and (errno == EMFILE or errno == ENFILE):
+            raise_errno(errno)
+        if space == 0 or robust_thread() == NULL:
+            raise OSError(
+                ENOSYS,
+                "there are no robust futexes here, or no /proc that tells this PID namespace; robust=False needs neither",
+            )
     answer = shared_open(head, stamp, &found)
     if answer < 0 and not (how == CREATE and is_of_kind(found, kind)):
         raise ValueError(f"at offset {offset} is {described(found)}, not a new {NAMES[kind]}")
     if answer <= 0 and how == CREATE:
-        raise FileExistsError(errno.EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
-    if stamp_flags(stamp) & NOT_ROBUST == 0 and kind_is_robust(kind):
-        answer = -ENOSYS if robust_thread() == NULL else shared_enter(head, this_space())
-        if answer == -ENOSYS:
-            raise OSError(
-                errno.ENOSYS,
-                "there are no robust futexes here, or no /proc that tells this PID namespace; robust=False needs neither",
-            )
-        if answer < 0:
-            raise OSError(
-                errno.EXDEV,
-                f"the {NAMES[kind]} at offset {offset} belongs to another PID namespace or boot, where thread ids mean "
-                "other threads; share the namespace (--pid=host, --pid=container:...) or create it with robust=False",
-            )
+        raise FileExistsError(EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
+    if is_robust and shared_enter(head, space) < 0:
+        raise OSError(
+            EXDEV,
+            f"the {NAMES[kind]} at offset {offset} belongs to another PID namespace or boot, where thread ids mean "
+            "other threads; share the namespace (--pid=host, --pid=container:...) or create it with robust=False",
+        )
     found_flags[0] = stamp_flags(stamp)
     found_number[0] = stamp_number(stamp)
     add_handle(at)
