@@ -25,7 +25,12 @@ def states(perturb):
     inherited = {name: value for name, value in os.environ.items() if name != "PYFUTEX_PERTURB"}
     environment = inherited if perturb is None else {**inherited, "PYFUTEX_PERTURB": perturb}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
     return done.stdout.split()
 

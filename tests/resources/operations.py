@@ -132,6 +132,18 @@ def wake_with_callbacks(world, n=40):
     return lambda: world.manager.wake(world.memory, A, ALL)
 
 
+def wake_in_a_chain(world, n=24):
+    """Each callback wakes the next one, deeper than callbacks run inside each other."""
+    for i in range(n):
+        world.queue(4 * i, on_wake=partial(wake_next, world, 4 * i + 4))
+    return lambda: world.manager.wake(world.memory, 0)
+
+
+def wake_next(world, addr, _):
+    """Wake who waits at an address."""
+    world.manager.wake(world.memory, addr)
+
+
 def queue_of_woken(world):
     """A completion queue with two waiters in it, and one to come."""
     queue = CompletionQueue()
@@ -266,7 +278,10 @@ ENGINE = {
     "wake": of_manager(lambda m, mem: m.wake(mem, A)),
     "wake a thousand and one": lambda world: wake_with_callbacks(world, 1001),
     "wake with callbacks": wake_with_callbacks,
-    "wake into a queue": lambda world: (queue_of_woken(world), lambda: world.manager.wake(world.memory, A))[1],
+    "wake in a chain": wake_in_a_chain,
+    "wake into a queue": lambda world: (queue_of_woken(world), lambda: world.manager.wake(world.memory, A))[
+        1
+    ],
     "CompletionQueue.get": lambda world: queue_of_woken(world).get,
     "CompletionQueue.drain": lambda world: queue_of_woken(world).drain,
     "wakev": of_manager(lambda m, mem: m.wakev([(mem, A, ALL), (mem, B)])),

@@ -28,7 +28,12 @@ class Turns:
     def __init__(self):
         self.manager = Manager()
         self.memory = Memory(mmap.mmap(-1, mmap.PAGESIZE))
-        self.locks = [sync.Lock(), sync.RLock(), sync.Lock.create(mmap.mmap(-1, mmap.PAGESIZE)), sync.Semaphore()]
+        self.locks = [
+            sync.Lock(),
+            sync.RLock(),
+            sync.Lock.create(mmap.mmap(-1, mmap.PAGESIZE)),
+            sync.Semaphore(),
+        ]
         self.condition = sync.Condition()
         self.event = sync.Event()
         self.rwlock = sync.RWLock()
@@ -105,7 +110,9 @@ def main():
     minutes = parser.parse_args().minutes
     warm, end, operations = soak(minutes)
     print(f"soak: {operations:,} operations in {minutes:g} min: {operations / DAY:.2f} days at 100 a second")
-    print("soak: KiB, descriptors, threads: {}, {}, {} after a fifth; {}, {}, {} at the end".format(*warm, *end))
+    print(
+        "soak: KiB, descriptors, threads: {}, {}, {} after a fifth; {}, {}, {} at the end".format(*warm, *end)
+    )
     if end[0] - warm[0] > ALLOWED_KIB or end[1:] != warm[1:]:
         print("soak: it grew", file=sys.stderr)
         return 1

@@ -13,7 +13,10 @@ from pyfutex import CompletionQueue, Waiter
 NEEDS_DESCRIPTORS = {
     "Waiter.fileno": lambda world: world.queue(64).fileno,
     "CompletionQueue.fileno": lambda _: CompletionQueue().fileno,
-    **{name: SYNC[name] for name in ("Arena.open", "Arena.create_nameless", "context Lock", "context SimpleQueue")},
+    **{
+        name: SYNC[name]
+        for name in ("Arena.open", "Arena.create_nameless", "context Lock", "context SimpleQueue")
+    },
 }
 
 
@@ -53,19 +56,19 @@ def attempt(name, n_free):
     world = World()
     call = NEEDS_DESCRIPTORS[name](world)
     before = world.state()
-    enough = True
     with FewDescriptors(n_free):
         try:
             call()
+            refused = None
         except OSError as error:
-            assert error.errno == EMFILE
-            enough = False
-    if not enough:
+            refused = error.errno
+    if refused is not None:
+        assert refused == EMFILE
         assert world.state() == before
         call()
     del call
     world.end()
-    return enough
+    return refused is None
 
 
 @pytest.mark.parametrize("name", NEEDS_DESCRIPTORS)

@@ -13,8 +13,17 @@ OPERATIONS = ENGINE | SYNC
 MANY = 1000
 # They are done when their answer is made, or when they let a lock go: then it is the answer that is missing. What a
 # constructor has made in shared memory can be attached to.
-DONE_WITHOUT_AN_ANSWER = {"requeue", "cmp_requeue", "wake_wait", "cmp_requeue_pi", "wakev", "Arena.lock", "Arena.delete"}
+DONE_WITHOUT_AN_ANSWER = {
+    "requeue",
+    "cmp_requeue",
+    "wake_wait",
+    "cmp_requeue_pi",
+    "wakev",
+    "Arena.lock",
+    "Arena.delete",
+}
 DONE_WITHOUT_AN_ANSWER |= {name for name in SYNC if name.endswith(".create")}
+LEAST = 5  # where refusals are done without
 SWEEPS = 3
 WRITTEN_IN_PYTHON = {name for name in SYNC if name.startswith(("Arena", "context"))}
 
@@ -25,7 +34,9 @@ class Refusals:
     def __init__(self, name, monkeypatch):
         self.name = name
         self.ignored = []
-        monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: self.ignored.append(unraisable.exc_type))
+        monkeypatch.setattr(
+            sys, "unraisablehook", lambda unraisable: self.ignored.append(unraisable.exc_type)
+        )
 
     def attempt(self, first, end):
         """Do it with the requests from the first on refused, before the end one: whether any of them was refused."""
@@ -55,7 +66,7 @@ class Refusals:
     def sweep(self):
         """Refuse each request, alone and with all that follow it."""
         n = 0
-        while self.attempt(n, n + MANY):
+        while self.attempt(n, n + MANY) or n < LEAST:
             self.attempt(n, n + 1)
             n += 1
         return n

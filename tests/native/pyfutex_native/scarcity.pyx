@@ -16,12 +16,12 @@ def begin():
 
 
 def in_use():
-    """Blocks and mappings that pyfutex's libraries have and have not given back since `begin`, less those from before."""
+    """Blocks and mappings that pyfutex's libraries got since `begin`, less those that they gave back."""
     return in_use_now
 
 
 def call_refused(n, call):
-    """Call without arguments; the n-th request, from 0 on, is refused, or each (-1): (result, exception or None, number of requests)."""
+    """Call, with the n-th request from 0 on refused, or each (-1): (result, exception or None, number of requests)."""
     result = error = None
     scarcity_ration(n)
     try:
