@@ -37,7 +37,7 @@ CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi te
 # What runs in a build that delays threads, and the first seed.
 PERTURB_STRESS ?= 0.05
 PERTURB_TESTS ?= tests/stress tests/hazards tests/native tests/sync/test_arena_stress.py tests/sync/test_event_stress.py \
-	tests/sync/test_rwlock_stress.py tests/sync/test_semaphore_stress.py tests/sync/test_lock_kills.py tests/sync/test_kills.py
+	tests/sync/test_rwlock_stress.py tests/sync/test_semaphore_stress.py tests/sync/test_kills.py
 SEED ?= 1
 # Of the soak.
 MINUTES ?= 5

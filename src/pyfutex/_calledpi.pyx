@@ -92,8 +92,8 @@ cdef Status called_acquire(CManager *m, Target mem, object addr, const CKey *key
         if status == WAITING and not top.exists:
             if not seen & WAITERS and called_cas(mem, addr, seen, seen | WAITERS) != seen:
                 continue
-            # Even if nobody is asked: no lock is held, so the owner may die before we are queued, and who inherits from it be
-            # looked for before.
+            # Even if nobody is asked: no lock is held, so the owner may die before we are queued, and its heirs be
+            # looked for before that.
             asked.tid = owner[0]
             asked.is_alive = owner_alive is None or bool(owner_alive(owner[0]))
             if not asked.is_alive:
