@@ -12,6 +12,8 @@
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
 #   make coverage    which lines of the compiled code the tests reach; a page of it in COVERAGE
 #   make mutants    the lines that decide, each changed in turn: some test must fail; MUTANTS_ARGS=--every=10 takes a sample
+#   make perturb N=8 SEED=1    stress in a build that delays threads between steps, under N seeds; prints the one that fails
+#   make soak MINUTES=5    every operation in turns, beside threads that contend; fails if memory, descriptors or threads grow
 #   make qiling   what runs on Qiling, with pyfutex and without: its tests, then the table of docs/qiling.md (Python 3.12)
 #   make bench    the benchmarks; saves the run in RUNS, by default .benchmarks
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
@@ -28,6 +30,7 @@ VENV_TSAN ?= .venv-tsan
 VENV_CHECKS ?= .venv-checks
 VENV_COVERAGE ?= .venv-coverage
 VENV_MUTANTS ?= .venv-mutants
+VENV_PERTURB ?= .venv-perturb
 # Qiling's newest release installs on Python 3.12 and older.
 VENV_QILING ?= .venv-qiling
 PYTHON_QILING ?= python3.12
@@ -40,6 +43,13 @@ COVERAGE ?= .coverage
 MUTANTS_ARGS ?=
 # What runs in a checked build.
 CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
+# What runs in a build that delays threads, and the first seed.
+PERTURB_STRESS ?= 0.05
+PERTURB_TESTS ?= tests/stress tests/hazards tests/native tests/sync/test_arena_stress.py tests/sync/test_event_stress.py \
+	tests/sync/test_rwlock_stress.py tests/sync/test_semaphore_stress.py tests/sync/test_kills.py
+SEED ?= 1
+# Of the soak.
+MINUTES ?= 5
 # More arguments for the build of the package.
 PACKAGE_ARGS ?=
 # What is installed: this tree, or a wheel of it.
@@ -65,7 +75,7 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills fuzz model judge tsan checks checked coverage covered mutants hunted
+.PHONY: demo test stress differential kills fuzz model judge tsan checks checked coverage covered mutants hunted perturb perturbed soak
 .PHONY: qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
@@ -142,6 +152,16 @@ hunted: $(venv)/.group-build $(venv)/.group-test
 	@$(in_venv) $(pip_build) -Cbuild-dir=$(venv)/build/tests $(venv)/mutants/tests/native
 	@$(in_venv) PYTHONPATH=tests python -m mutation.hunt $(venv)/mutants $(MUTANTS_ARGS)
 
+soak: $(venv)/.package $(venv)/.group-test
+	@$(in_venv) PYTHONPATH=tests python -m resources.soak --minutes $(MINUTES)
+
+perturb: N = 8
+perturb:
+	@$(MAKE) --no-print-directory perturbed N=$(N) VENV=$(VENV_PERTURB) PACKAGE_ARGS="-Csetup-args=-Dchecks=true -Csetup-args=-Dperturb=true"
+
+perturbed: $(venv)/.tests-native $(venv)/.group-test
+	@$(in_venv) PYTHONPATH=tests PYFUTEX_STRESS=$(PERTURB_STRESS) python -m perturbing $(N) --seed $(SEED) $(PERTURB_TESTS) $(TEST_ARGS)
+
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
@@ -170,7 +190,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(COVERAGE)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB) $(COVERAGE)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.

@@ -25,6 +25,7 @@ WAIT_UNTIL_SECONDS = WATCHDOG_SECONDS / 3
 PAGE = mmap.PAGESIZE
 
 SEED_VARIABLE = "PYFUTEX_TEST_SEED"
+PERTURB_VARIABLE = "PYFUTEX_PERTURB"  # read by a build with -Dperturb=true
 run_seed = int(os.environ.get(SEED_VARIABLE) or secrets.randbits(32))
 stderr_copy = pytest.StashKey[int]()
 
@@ -47,8 +48,9 @@ def pytest_unconfigure(config):
 
 
 def pytest_report_header():
-    """Name the seed of this run, with which a failed randomised test is run again."""
-    return f"{SEED_VARIABLE}={run_seed}"
+    """Name the seed of this run, with which a failed randomised test is run again; and that of its delays, if it has any."""
+    names = {SEED_VARIABLE: run_seed, PERTURB_VARIABLE: os.environ.get(PERTURB_VARIABLE)}
+    return [f"{name}={value}" for name, value in names.items() if value is not None]
 
 
 @pytest.fixture

@@ -92,11 +92,12 @@ cdef Status called_acquire(CManager *m, Target mem, object addr, const CKey *key
         if status == WAITING and not top.exists:
             if not seen & WAITERS and called_cas(mem, addr, seen, seen | WAITERS) != seen:
                 continue
-            if owner_alive is not None:
-                asked.tid = owner[0]
-                asked.is_alive = bool(owner_alive(owner[0]))
-                if not asked.is_alive:
-                    return NO_OWNER
+            # Even if nobody is asked: no lock is held, so the owner may die before we are queued, and its heirs be
+            # looked for before that.
+            asked.tid = owner[0]
+            asked.is_alive = owner_alive is None or bool(owner_alive(owner[0]))
+            if not asked.is_alive:
+                return NO_OWNER
         return status
 
 

@@ -133,18 +133,25 @@ cdef void call_back(PyObject **owners, unsigned int n) noexcept:
 
 
 cdef void put_waiters_off(PyObject **owners, unsigned int n) noexcept:
-    global put_off
     cdef unsigned int i
+    for i in range(n):
+        try:
+            put_waiter_off(<object> owners[i])
+        except MemoryError:
+            # Now and too deep, rather than never.
+            run_callback(<Waiter> owners[i])
+        drop(owners[i])
+
+
+cdef int put_waiter_off(object waiter) except -1:
+    global put_off
     cdef list waiting
     if put_off == NULL:
         waiting = []
         Py_INCREF(waiting)
         put_off = <PyObject *> waiting
-    else:
-        waiting = <list> put_off
-    for i in range(n):
-        waiting.append(<object> owners[i])
-        Py_DECREF(<object> owners[i])
+    (<list> put_off).append(waiter)
+    return 0
 
 
 cdef void run_put_off() noexcept:

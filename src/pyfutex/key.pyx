@@ -28,7 +28,7 @@ from pyfutex._arguments cimport as_address, as_size
 from pyfutex.results import KeyKind
 
 # Both under the lock: of() must not make two mappables of one file. Re-entrant: the dictionaries may collect garbage, and a
-# finalizer may come here.
+# finalizer may come here. No `with`: without memory it would not get as far as letting the lock go.
 _by_serial = WeakValueDictionary()
 _by_file = WeakValueDictionary()
 _registry_lock = RLock()
@@ -64,10 +64,14 @@ cdef class Mappable:
     """
 
     def __cinit__(self, str name not None=""):
+        cdef object lock = _registry_lock
         self.name = name
         self.serial = next_serial()
-        with _registry_lock:
+        lock.acquire()
+        try:
             _by_serial[self.serial] = self
+        finally:
+            lock.release()
 
     @classmethod
     def of(cls, fileno):
@@ -90,16 +94,17 @@ cdef class Mappable:
         """
         status = fstat(fileno)
         file = (status.st_dev, status.st_ino)
-        with _registry_lock:
+        lock = _registry_lock
+        lock.acquire()
+        try:
             mappable = _by_file.get(file)
-        if mappable is not None:
-            return mappable
-        made = cls(f"{file[0]}:{file[1]}")
-        with _registry_lock:
-            if _by_file.get(file) is None:
-                _by_file[file] = made
-            # Not `made`: a finalizer may have come in between and been faster.
-            return _by_file.get(file, made)
+            if mappable is None:
+                mappable = cls(f"{file[0]}:{file[1]}")
+                # Not the one just made: a finalizer may have come in between and been faster.
+                mappable = _by_file.setdefault(file, mappable)
+        finally:
+            lock.release()
+        return mappable
 
     def __repr__(self):
         return f"<Mappable {self.name or self.serial}>"
@@ -109,14 +114,17 @@ cdef class Mappable:
 
 
 cdef Mappable mappable_numbered(uint64_t serial):
-    with _registry_lock:
+    cdef object lock = _registry_lock
+    lock.acquire()
+    try:
         mappable = _by_serial.get(serial)
-    if mappable is None:
-        # Nobody holds the object any more, but a key still has its number: an object for that number, from now on.
-        mappable = Mappable()
-        with _registry_lock:
+        if mappable is None:
+            # Nobody holds the object any more, but a key still has its number: an object for that number, from now on.
+            mappable = Mappable()
             (<Mappable> mappable).serial = serial
             mappable = _by_serial.setdefault(serial, mappable)
+    finally:
+        lock.release()
     return mappable
 
 

@@ -115,16 +115,11 @@ def test_owners_that_die_leave_their_words_to_the_next(manager, target, crew):
             if rng.random() < 0.5:
                 manager.unlock_pi(target, LOCK, tid=tid)
                 continue
-            # Nobody may be queued yet: then the word stays the dead one's, and is cleared as a robust list's walk does.
-            while not manager.owner_exit(tid):
-                if target.compare_and_swap(LOCK, tid, OWNER_DIED) == tid:
-                    break
-                if target.compare_and_swap(LOCK, tid | OWNER_DIED, OWNER_DIED) == tid | OWNER_DIED:
-                    break
-                if not manager.waiters(target, LOCK):
-                    seen = target.load(LOCK)
-                    if seen & TID_MASK == tid and target.compare_and_swap(LOCK, seen, OWNER_DIED) == seen:
-                        break
+            # As Linux: first the walk of a robust list, which keeps WAITERS; then those who queued before it inherit.
+            seen = target.load(LOCK)
+            while (found := target.compare_and_swap(LOCK, seen, seen & WAITERS | OWNER_DIED)) != seen:
+                seen = found
+            manager.owner_exit(tid)
             deaths.append(tid)
 
     crew.add(body, n_threads)

@@ -12,36 +12,40 @@
 
 #include <stdint.h>
 
+#include "steps.h"
+
+#define PF_AT(ACCESS, ...) (PF_STEP(), __atomic_##ACCESS(__VA_ARGS__))
+
 #define PF_DEFINE_ATOMICS(SUFFIX, TYPE)                                                                               \
-    static inline TYPE pf_load_relaxed_##SUFFIX(const TYPE *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }       \
-    static inline TYPE pf_load_acquire_##SUFFIX(const TYPE *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }       \
-    static inline TYPE pf_load_##SUFFIX(const TYPE *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }               \
-    static inline void pf_store_relaxed_##SUFFIX(TYPE *p, TYPE v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }       \
-    static inline void pf_store_release_##SUFFIX(TYPE *p, TYPE v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }       \
-    static inline void pf_store_##SUFFIX(TYPE *p, TYPE v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }               \
-    static inline TYPE pf_exchange_##SUFFIX(TYPE *p, TYPE v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }  \
-    static inline TYPE pf_fetch_add_##SUFFIX(TYPE *p, TYPE v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }  \
-    static inline TYPE pf_fetch_sub_##SUFFIX(TYPE *p, TYPE v) { return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST); }  \
-    static inline TYPE pf_fetch_and_##SUFFIX(TYPE *p, TYPE v) { return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); }  \
-    static inline TYPE pf_fetch_or_##SUFFIX(TYPE *p, TYPE v) { return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }    \
-    static inline TYPE pf_fetch_xor_##SUFFIX(TYPE *p, TYPE v) { return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST); }  \
+    static inline TYPE pf_load_relaxed_##SUFFIX(const TYPE *p) { return PF_AT(load_n, p, __ATOMIC_RELAXED); }         \
+    static inline TYPE pf_load_acquire_##SUFFIX(const TYPE *p) { return PF_AT(load_n, p, __ATOMIC_ACQUIRE); }         \
+    static inline TYPE pf_load_##SUFFIX(const TYPE *p) { return PF_AT(load_n, p, __ATOMIC_SEQ_CST); }                 \
+    static inline void pf_store_relaxed_##SUFFIX(TYPE *p, TYPE v) { PF_AT(store_n, p, v, __ATOMIC_RELAXED); }         \
+    static inline void pf_store_release_##SUFFIX(TYPE *p, TYPE v) { PF_AT(store_n, p, v, __ATOMIC_RELEASE); }         \
+    static inline void pf_store_##SUFFIX(TYPE *p, TYPE v) { PF_AT(store_n, p, v, __ATOMIC_SEQ_CST); }                 \
+    static inline TYPE pf_exchange_##SUFFIX(TYPE *p, TYPE v) { return PF_AT(exchange_n, p, v, __ATOMIC_SEQ_CST); }    \
+    static inline TYPE pf_fetch_add_##SUFFIX(TYPE *p, TYPE v) { return PF_AT(fetch_add, p, v, __ATOMIC_SEQ_CST); }    \
+    static inline TYPE pf_fetch_sub_##SUFFIX(TYPE *p, TYPE v) { return PF_AT(fetch_sub, p, v, __ATOMIC_SEQ_CST); }    \
+    static inline TYPE pf_fetch_and_##SUFFIX(TYPE *p, TYPE v) { return PF_AT(fetch_and, p, v, __ATOMIC_SEQ_CST); }    \
+    static inline TYPE pf_fetch_or_##SUFFIX(TYPE *p, TYPE v) { return PF_AT(fetch_or, p, v, __ATOMIC_SEQ_CST); }      \
+    static inline TYPE pf_fetch_xor_##SUFFIX(TYPE *p, TYPE v) { return PF_AT(fetch_xor, p, v, __ATOMIC_SEQ_CST); }    \
     static inline TYPE pf_fetch_add_relaxed_##SUFFIX(TYPE *p, TYPE v)                                                 \
     {                                                                                                                 \
-        return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);                                                            \
+        return PF_AT(fetch_add, p, v, __ATOMIC_RELAXED);                                                              \
     }                                                                                                                 \
     static inline TYPE pf_fetch_sub_release_##SUFFIX(TYPE *p, TYPE v)                                                 \
     {                                                                                                                 \
-        return __atomic_fetch_sub(p, v, __ATOMIC_RELEASE);                                                            \
+        return PF_AT(fetch_sub, p, v, __ATOMIC_RELEASE);                                                              \
     }                                                                                                                 \
     /* Compare and swap: whether `desired` was stored; sequentially consistent on success, acquire on failure. */     \
     static inline int pf_cas_##SUFFIX(TYPE *p, TYPE expected, TYPE desired)                                           \
     {                                                                                                                 \
-        return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);             \
+        return PF_AT(compare_exchange_n, p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);               \
     }                                                                                                                 \
     /* Compare and swap that tells what was there: equal to `expected` when `desired` was stored. */                  \
     static inline TYPE pf_cas_previous_##SUFFIX(TYPE *p, TYPE expected, TYPE desired)                                 \
     {                                                                                                                 \
-        __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);                    \
+        PF_AT(compare_exchange_n, p, &expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);                      \
         return expected;                                                                                              \
     }
 
@@ -64,6 +68,7 @@ PF_DEFINE_ATOMICS(i64, int64_t)
 /* Full barrier. The thread sanitizer knows no fences: there, a read-modify-write that nobody reads takes its place. */
 static inline void pf_fence(void)
 {
+    PF_STEP();
 #ifdef PF_THREAD_SANITIZER
     uint32_t nothing = 0;
     __atomic_fetch_add(&nothing, 1, __ATOMIC_SEQ_CST);

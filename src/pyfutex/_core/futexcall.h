@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "steps.h"
 
 /* `deadline` as the kernel takes it, written to *until; NULL for PF_NEVER. */
 static inline struct timespec *pf_limit(pf_deadline deadline, struct timespec *until)
@@ -40,6 +41,7 @@ static inline int pf_futex_wait_as(uint32_t *word, uint32_t expected, uint32_t b
     struct timespec until;
     struct timespec *limit = pf_limit(deadline, &until);
     int op = FUTEX_WAIT_BITSET | pf_clock_flag(deadline) | flag;
+    PF_STEP();
     return syscall(SYS_futex, word, op, expected, limit, NULL, bitset) == 0 ? 0 : errno;
 }
 
@@ -50,6 +52,7 @@ static inline int pf_futex_wait(uint32_t *word, uint32_t expected, uint32_t bits
 
 static inline void pf_futex_wake(uint32_t *word, int n, uint32_t bitset)
 {
+    PF_STEP();
     syscall(SYS_futex, word, FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, n, NULL, NULL, bitset);
 }
 

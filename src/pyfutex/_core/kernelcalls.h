@@ -36,6 +36,7 @@ static inline long pf_answer(long result) { return result >= 0 ? result : -errno
 static inline long pf_legacy(uint32_t *word, int op, uint32_t val, uintptr_t timeout_or_val2, uint32_t *word2,
                              uint32_t val3)
 {
+    PF_STEP();
     return pf_answer(syscall(SYS_futex, word, op, val, timeout_or_val2, word2, val3));
 }
 
@@ -100,6 +101,7 @@ static inline long pf_kernel_cmp_requeue_pi(uint32_t *word, uint32_t *word2, uin
 static inline long pf_kernel_waitv(const pf_waitv *items, uint32_t n, pf_deadline deadline)
 {
     struct timespec until;
+    PF_STEP();
     return pf_answer(syscall(SYS_futex_waitv, items, n, 0, pf_limit(deadline, &until), deadline.clock));
 }
 

@@ -135,6 +135,7 @@ static inline int pyfutex_lock_try(pyfutex_lock *l, pyfutex_thread *t, int has_s
         pyfutex_lock_end(t);
         return -ENOLCK;
     }
+    PYFUTEX_STEP();
     while (!__atomic_compare_exchange_n(&l->word, &seen, mine | (seen & FUTEX_WAITERS), 0, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {
         if ((seen & FUTEX_TID_MASK) == t->tid) {
@@ -154,6 +155,7 @@ static inline int pyfutex_lock_spin(pyfutex_lock *l, pyfutex_thread *t)
 {
     int spins, answer;
     for (spins = 0; spins < PYFUTEX_SPINS; ++spins) {
+        PYFUTEX_STEP();
         if (!(__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK)) {
             answer = pyfutex_lock_try(l, t, 0);
             if (answer != -EBUSY)
@@ -199,12 +201,14 @@ static inline int pyfutex_lock_sleep(pyfutex_lock *l, const struct timespec *dea
     struct timespec soon;
     const struct timespec *until;
     uint32_t seen = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+    PYFUTEX_STEP();
     if (!(seen & FUTEX_TID_MASK))
         return 0;
     if (!(seen & FUTEX_WAITERS) && !__atomic_compare_exchange_n(&l->word, &seen, seen | FUTEX_WAITERS, 0,
                                                                 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return 0;
     until = pyfutex_lock_next_look(deadline, clock, &soon);
+    PYFUTEX_STEP();
     if (until->tv_sec < 0) /* The kernel refuses those. */
         return pyfutex_lock_look_after(l) ? 0 : -ETIMEDOUT;
     if (syscall(SYS_futex, &l->word, FUTEX_WAIT_BITSET | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0),
@@ -251,6 +255,7 @@ static inline void pyfutex_lock_drop_waiters(pyfutex_lock *l, uint32_t turns)
     uint64_t from, to;
     memcpy(&from, before, sizeof(from));
     memcpy(&to, after, sizeof(to));
+    PYFUTEX_STEP();
     __atomic_compare_exchange_n((pyfutex_word_and_turns *)&l->word, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
@@ -268,6 +273,7 @@ static __attribute__((noinline, unused)) int pyfutex_lock_pass_on(pyfutex_lock *
             pyfutex_enlist(pyfutex_lock_node(l, t), t);
         return answer;
     }
+    PYFUTEX_STEP();
     woken = syscall(SYS_futex, &l->word, FUTEX_WAKE_OP, 1, NULL, &l->word, op);
     if (woken < 0) {
         /* Something that filters system calls does not know that one. */
@@ -295,6 +301,7 @@ static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
     }
     if (l->state == PYFUTEX_INCONSISTENT)
         l->state = PYFUTEX_NOT_RECOVERABLE;
+    PYFUTEX_STEP();
     if (!__atomic_compare_exchange_n(&l->word, &mine, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         __atomic_thread_fence(__ATOMIC_RELEASE);
         answer = pyfutex_lock_pass_on(l, t);

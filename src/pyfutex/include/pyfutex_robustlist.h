@@ -12,6 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Before each step that another thread, or the kernel after a death, may see: nothing, but for those who test with delays. */
+#ifndef PYFUTEX_STEP
+#define PYFUTEX_STEP() ((void)0)
+#endif
+
 /* What a thread knows of itself. */
 typedef struct {
     uint32_t tid; /* 0: not asked yet, or before a fork */
@@ -63,6 +68,7 @@ static inline void pyfutex_thread_forked(pyfutex_thread *t)
  * from reordering. */
 static inline void pyfutex_set_pending(pyfutex_thread *t, void *node)
 {
+    PYFUTEX_STEP();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     t->head->list_op_pending = (struct robust_list *)node;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -88,6 +94,7 @@ static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
     *pyfutex_back_link(node) = head;
     if (first != head)
         *pyfutex_back_link(first) = node;
+    PYFUTEX_STEP();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     head->next = (struct robust_list *)node;
     t->n_held += 1;
@@ -120,6 +127,7 @@ static __attribute__((noinline, unused)) int pyfutex_cut_out(const pyfutex_link 
 static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
 {
     struct robust_list *head = &t->head->list;
+    PYFUTEX_STEP();
     /* It is the only one of the list, as it mostly is. */
     if (__builtin_expect((void *)head->next == node && node[0] == head && *pyfutex_back_link(node) == head, 1))
         head->next = head;

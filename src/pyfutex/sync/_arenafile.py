@@ -83,8 +83,12 @@ class ArenaFile:
         self._populated = 0
 
     def _owning(self) -> Self:
-        """Own the descriptor from now on: it is closed with this object, if not before."""
-        self._close_descriptor = weakref.finalize(self, os.close, self.fd)
+        """Own the descriptor from now on: it is closed with this object, if not before; also if this raises."""
+        try:
+            self._close_descriptor = weakref.finalize(self, os.close, self.fd)
+        except BaseException:
+            os.close(self.fd)
+            raise
         self._close_descriptor.atexit = False
         return self
 

@@ -10,6 +10,10 @@ cdef extern from "errno.h":
     const int EOWNERDEAD
 
 
+cdef extern from "steps.h":
+    pass                        # where pyfutex_lock.h stops in a build with -Dperturb=true
+
+
 cdef extern from "pyfutex_shared.h" nogil:
     ctypedef struct SharedHead "pyfutex_shared":
         uint64_t stamp

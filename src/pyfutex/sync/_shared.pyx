@@ -3,11 +3,12 @@
 cimport cython
 
 from cpython.ref cimport Py_INCREF
-from libc.errno cimport EFAULT, ENOSYS
+from libc.errno cimport EEXIST, EFAULT, EMFILE, ENFILE, ENOSYS, EXDEV, errno
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport load_acquire_u64, load_relaxed_u32
 from pyfutex._core.kernelcalls cimport kernel_cmp_requeue
+from pyfutex._errors cimport raise_errno
 from pyfutex.memory cimport Memory
 from pyfutex.sync._robust cimport (
     INHERITS,
@@ -33,7 +34,6 @@ from pyfutex.sync._robust cimport (
 from pyfutex.sync._slots cimport Slots, bytes_with_slots, slots_init
 from pyfutex.sync._thread cimport robust_thread
 
-import errno
 import operator
 import warnings
 
@@ -180,7 +180,7 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
     cdef Memory memory = memory_of(buffer)
     cdef SharedHead *head
     cdef uint64_t stamp = make_stamp(kind, flags, number), found
-    cdef uint64_t at
+    cdef uint64_t at, space = 0
     cdef int answer
     offset = operator.index(offset)
     check_room(memory, offset, size, kind)
@@ -198,26 +198,29 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
             stamp = found
         else:
             stamp = make_stamp(kind, flags, 0)
+    # Before anything is written.
+    shared.is_robust = is_robust(kind, stamp_flags(stamp))
+    without = "without undo" if flags_of(kind) == UNDO else "with robust=False"
+    if shared.is_robust:
+        space = this_space()
+        if space == 0 and (errno == EMFILE or errno == ENFILE):
+            raise_errno(errno)
+        if space == 0 or robust_thread() == NULL:
+            raise OSError(
+                ENOSYS,
+                f"there are no robust futexes here, or no /proc that tells this PID namespace; {without} it needs neither",
+            )
     answer = shared_open(head, stamp, &found)
     if answer < 0 and not (how == CREATE and is_of_kind(found, kind)):
         raise ValueError(f"at offset {offset} is {described(found)}, not a new {NAMES[kind]}")
     if answer <= 0 and how == CREATE:
-        raise FileExistsError(errno.EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
-    shared.is_robust = is_robust(kind, stamp_flags(stamp))
-    if shared.is_robust:
-        without = "without undo" if flags_of(kind) == UNDO else "with robust=False"
-        answer = -ENOSYS if robust_thread() == NULL else shared_enter(head, this_space())
-        if answer == -ENOSYS:
-            raise OSError(
-                errno.ENOSYS,
-                f"there are no robust futexes here, or no /proc that tells this PID namespace; {without} it needs neither",
-            )
-        if answer < 0:
-            raise OSError(
-                errno.EXDEV,
-                f"the {NAMES[kind]} at offset {offset} belongs to another PID namespace or boot, where thread ids mean "
-                f"other threads; share the namespace (--pid=host, --pid=container:...) or create it {without}",
-            )
+        raise FileExistsError(EEXIST, f"there is a {NAMES[kind]} at offset {offset} already: attach to it")
+    if shared.is_robust and shared_enter(head, space) < 0:
+        raise OSError(
+            EXDEV,
+            f"the {NAMES[kind]} at offset {offset} belongs to another PID namespace or boot, where thread ids mean "
+            f"other threads; share the namespace (--pid=host, --pid=container:...) or create it {without}",
+        )
     found_flags[0] = stamp_flags(stamp)
     found_number[0] = stamp_number(stamp)
     add_handle(at)
