@@ -11,7 +11,7 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_WarnEx
 from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport uint32_t
 
-from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32
+from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32, store_relaxed_u64
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_wait
 from pyfutex._errors cimport raise_errno
@@ -99,7 +99,7 @@ cdef object let_go(Condition c):
         depth = rlock_depth(c.nested)
         saved = depth[0]
         depth[0] = 0
-        c.nested.owner = 0
+        store_relaxed_u64(&c.nested.owner, 0)
     result = mutex_release(c.m)
     if result:
         mutex_raise(result)
