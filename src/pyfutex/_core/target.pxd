@@ -76,7 +76,7 @@ cdef inline Status word_open_unmapped(const CTarget *t, uint64_t addr, uint32_t 
     word.readers = NULL
     word.host = NULL
     word.native = NULL
-    if <uint64_t> (t.host + (addr - t.base)) & ((<uint64_t> 1 << log2_size) - 1):
+    if (<uint64_t> t.host + (addr - t.base)) & ((<uint64_t> 1 << log2_size) - 1):
         return MISFIT
     word.key.space = pack_space(t.serial, PRIVATE, log2_size)
     word.key.offset = addr + t.key_shift
