@@ -8,7 +8,10 @@
 #   make fuzz SECONDS=60    three fuzzers for that long each: calls with hostile arguments, damaged arenas, damaged locks (clang)
 #   make model    every state of the models of the protocols, and mutants that must be caught; needs spin
 #   make judge    CPython's own tests of its locks, queues and pools, on ours: four minutes
-#   make tsan     the stress, native and C interface tests under the thread sanitizer
+#   make tsan     most tests that use threads, under the thread sanitizer
+#   make tsan-free-threaded    the same without a GIL, in a Python that is itself instrumented: .ci/build-python makes both
+#   make parallel    most tests, each in several threads at once; best without a GIL: PYTHON=python3.13t
+#   make asan     the suite under the address, undefined behaviour and leak sanitizers
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
 #   make coverage    which lines of the compiled code the tests reach; a page of it in COVERAGE
 #   make mutants    the lines that decide, each changed in turn: some test must fail; MUTANTS_ARGS=--every=10 takes a sample
@@ -27,22 +30,27 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_TSAN ?= .venv-tsan
+VENV_TSAN_FREE ?= .venv-tsan-free
+VENV_ASAN ?= .venv-asan
 VENV_CHECKS ?= .venv-checks
 VENV_COVERAGE ?= .venv-coverage
 VENV_MUTANTS ?= .venv-mutants
 VENV_PERTURB ?= .venv-perturb
+# Of make tsan-free-threaded: an interpreter without a GIL, which builds, and its instrumented twin, which runs; their compiler.
+PYTHON_FREE ?= python3.13t
+PYTHON_TSAN ?= $(error make tsan-free-threaded needs PYTHON_TSAN=prefix/bin/python3.13t: see .ci/build-python)
+CLANG ?= clang-19
 # Qiling's newest release installs on Python 3.12 and older.
 VENV_QILING ?= .venv-qiling
 PYTHON_QILING ?= python3.12
 # Factors on the rounds of every stress test.
 STRESS ?= 20
 TSAN_STRESS ?= 1
+ASAN_STRESS ?= 0.2
 CHECKS_STRESS ?= 0.2
 COVERAGE_STRESS ?= 0.1
 COVERAGE ?= .coverage
 MUTANTS_ARGS ?=
-# What runs in a checked build.
-CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer
 # What runs in a build that delays threads, and the first seed.
 PERTURB_STRESS ?= 0.05
 PERTURB_TESTS ?= tests/stress tests/hazards tests/native tests/sync/test_arena_stress.py tests/sync/test_event_stress.py \
@@ -50,8 +58,17 @@ PERTURB_TESTS ?= tests/stress tests/hazards tests/native tests/sync/test_arena_s
 SEED ?= 1
 # Of the soak.
 MINUTES ?= 5
-# More arguments for the build of the package.
+# What runs in a checked build, and under the sanitizers.
+CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer tests/sync
+TSAN_FREE_TESTS ?= tests/stress tests/sync
+PARALLEL_TESTS ?= tests/unit tests/hazards tests/capi tests/sync
+# Threads that run each test of make parallel.
+THREADS ?= 4
+TSAN_TESTS ?= tests/stress tests/native tests/capi tests/sync
+ASAN_TESTS ?= tests
+# More arguments for the build of the package, and for those of the package and of tests/native.
 PACKAGE_ARGS ?=
+BUILD_ARGS ?=
 # What is installed: this tree, or a wheel of it.
 PACKAGE ?= .
 # Scripts of the differential, and more arguments for it: --seed, --first. Kills of each kill campaign, and --workers, --seed, --pi.
@@ -75,14 +92,13 @@ COMPARE_ARGS ?=
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: demo test stress differential kills fuzz model judge tsan checks checked coverage covered mutants hunted perturb perturbed soak
+.PHONY: demo test stress differential kills fuzz model judge tsan tsan-stock tsan-free-threaded tsan-twin asan asan-stock
+.PHONY: parallel checks checked coverage covered mutants hunted perturb perturbed soak
 .PHONY: qiling bench instructions compare dashboard lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
-venv_tsan := $(abspath $(VENV_TSAN))
 in_venv = PATH="$(venv)/bin:$$PATH"
-in_tsan = PATH="$(venv_tsan)/bin:$$PATH"
 venv_qiling := $(abspath $(VENV_QILING))
 in_qiling = PATH="$(venv_qiling)/bin:$$PATH"
 
@@ -92,7 +108,11 @@ package_files := meson.build pyproject.toml README.md LICENSE $(wildcard meson.o
 pip := python -m pip install --quiet --prefer-binary
 pip_build := $(pip) --no-build-isolation --no-deps --force-reinstall
 coverage_build := -Csetup-args=-Db_coverage=true -Csetup-args=-Dline_directives=true -Csetup-args=-Dbuildtype=debug
-tsan_build := -Csetup-args=-Db_sanitize=thread -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
+comma := ,
+sanitizing = -Csetup-args=-Db_sanitize=$(1) -Csetup-args=-Db_lundef=false -Csetup-args=-Dbuildtype=debugoptimized
+in_pyx_lines := -Csetup-args=-Dline_directives=true
+# Tests that a kind of run leaves out; its file says why.
+left_out = $$(sed -n 's/^\(tests[^ ]*\).*/--deselect=\1/p' .ci/left-out/$(1))
 
 demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 	@$(in_venv) python -m pyfutex demo crash $(CRASH_ARGS)
@@ -162,6 +182,40 @@ perturb:
 perturbed: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests PYFUTEX_STRESS=$(PERTURB_STRESS) python -m perturbing $(N) --seed $(SEED) $(PERTURB_TESTS) $(TEST_ARGS)
 
+# The sanitizers work on a stock interpreter. The thread sanitizer sees there the sections that run without the GIL, where the
+# engine lives. pytest leaves descriptor 2 alone, on which a report appears before it ends the process.
+tsan:
+	@$(MAKE) --no-print-directory tsan-stock VENV=$(VENV_TSAN) BUILD_ARGS="$(call sanitizing,thread)" PACKAGE_ARGS=$(in_pyx_lines)
+
+tsan-stock: $(venv)/.tests-native $(venv)/.group-test
+	$(in_venv) PYFUTEX_STRESS=$(TSAN_STRESS) .ci/under thread \
+	    python -m pytest $(TSAN_TESTS) $(call left_out,tsan) --capture=sys -x $(TEST_ARGS)
+
+tsan-free-threaded:
+	@test -x "$(PYTHON_TSAN)" || { echo "make tsan-free-threaded: no $(PYTHON_TSAN)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory tsan-twin VENV=$(VENV_TSAN_FREE) PYTHON=$(PYTHON_FREE) CC=$(CLANG) \
+	    BUILD_ARGS="$(call sanitizing,thread)" PACKAGE_ARGS=$(in_pyx_lines)
+
+# The plain interpreter builds, since the instrumented one takes ten times as long; that one runs what was built.
+tsan-twin: $(venv)/.tests-native $(venv)/.group-test
+	@$(PYTHON_TSAN) -m venv --without-pip $(venv)/twin
+	@$(in_venv) python -c 'import site; print(*site.getsitepackages())' >"$$(echo $(venv)/twin/lib/python*/site-packages)/plain.pth"
+	PYFUTEX_STRESS=$(TSAN_STRESS) PYTHONDONTWRITEBYTECODE=1 .ci/under instrumented $(venv)/twin/bin/python -m pytest \
+	    $(TSAN_FREE_TESTS) $(call left_out,tsan) $(call left_out,tsan-free-threaded) --capture=sys -x $(TEST_ARGS)
+
+# In several threads at once, each with fixtures of its own.
+parallel: $(venv)/.tests-native $(venv)/.group-parallel
+	$(in_venv) PYTHONPATH=tests python -m pytest -p setapart --parallel-threads=$(THREADS) $(PARALLEL_TESTS) \
+	    $(call left_out,parallel) $(TEST_ARGS)
+
+asan:
+	@$(MAKE) --no-print-directory asan-stock VENV=$(VENV_ASAN) PACKAGE_ARGS=$(in_pyx_lines) \
+	    BUILD_ARGS="$(call sanitizing,address$(comma)undefined) -Csetup-args=-Dc_args=-fno-sanitize-recover=all"
+
+asan-stock: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-guest
+	$(in_venv) PYFUTEX_STRESS=$(ASAN_STRESS) .ci/under address \
+	    python -m pytest $(ASAN_TESTS) $(call left_out,asan) --capture=sys -x $(TEST_ARGS)
+
 # Programs are compiled with whatever of gcc, musl-gcc and Debian's ARM and MIPS compilers is there.
 qiling: $(venv_qiling)/.package
 	$(in_qiling) python -m pytest tests/integrations $(TEST_ARGS)
@@ -190,11 +244,12 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
 
 clean:
-	rm -rf $(venv) $(venv_tsan) $(abspath $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB) $(COVERAGE)) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(venv) $(VENV_TSAN) $(VENV_TSAN_FREE) $(VENV_ASAN) $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB)
+	rm -rf $(COVERAGE) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp inside says what one already holds.
-$(venv)/.made $(venv_tsan)/.made:
+$(venv)/.made:
 	@echo "making $(@D)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pyfutex needs Python 3.11 or later")'
 	@$(PYTHON) -m venv $(@D)
@@ -221,23 +276,18 @@ $(venv)/.group-peers: $(venv)/.made pyproject.toml
 	done
 	@touch $@
 
-$(venv_tsan)/.group-%: $(venv_tsan)/.made pyproject.toml
-	@echo "installing what pyproject.toml lists under '$*'"
-	@$(in_tsan) $(pip) --group $*
-	@touch $@
-
 # The package, and the Cython modules that the tests and the benchmarks build against the installed package.
 # The stamp bears the time when the build began, so that an edit made meanwhile is built the next time.
 $(venv)/.package: $(venv)/.group-build $(package_files)
 	@echo "building pyfutex"
 	@touch $@.begun
-	@$(in_venv) $(pip_build) $(PACKAGE_ARGS) -Cbuild-dir=$(@D)/build/package $(PACKAGE)
+	@$(in_venv) $(pip_build) $(BUILD_ARGS) $(PACKAGE_ARGS) -Cbuild-dir=$(@D)/build/package $(PACKAGE)
 	@mv $@.begun $@
 
 $(venv)/.tests-native: $(venv)/.package $(call files_of,tests/native)
 	@echo "building tests/native"
 	@touch $@.begun
-	@$(in_venv) $(pip_build) -Cbuild-dir=$(@D)/build/tests ./tests/native
+	@$(in_venv) $(pip_build) $(BUILD_ARGS) -Cbuild-dir=$(@D)/build/tests ./tests/native
 	@mv $@.begun $@
 
 $(venv)/.bench-native: $(venv)/.package $(call files_of,bench/native)
@@ -254,28 +304,3 @@ $(venv_qiling)/.package: $(package_files)
 	@$(in_qiling) $(pip) --group build --group test 'qiling==1.4.6'
 	@$(in_qiling) $(pip_build) -Cbuild-dir=$(@D)/build/package .
 	@touch $@
-
-$(venv_tsan)/.package: $(venv_tsan)/.group-build $(package_files)
-	@echo "building pyfutex for the thread sanitizer"
-	@touch $@.begun
-	@$(in_tsan) $(pip_build) $(tsan_build) $(PACKAGE_ARGS) -Csetup-args=-Dline_directives=true -Cbuild-dir=$(@D)/build/package .
-	@mv $@.begun $@
-
-$(venv_tsan)/.tests-native: $(venv_tsan)/.package $(call files_of,tests/native)
-	@echo "building tests/native for the thread sanitizer"
-	@touch $@.begun
-	@$(in_tsan) $(pip_build) $(tsan_build) -Cbuild-dir=$(@D)/build/tests ./tests/native
-	@mv $@.begun $@
-
-# The sanitizer works on a stock interpreter: it sees the sections that run without the GIL, where the engine lives.
-# Its runtime must be loaded first, and with many random mmap bits it needs address randomisation off. pytest leaves
-# descriptor 2 alone, on which a report appears before it ends the process. The litmus is left out: the sanitizer has no
-# store buffers, so its control would look for a failure that cannot come.
-tsan: $(venv_tsan)/.tests-native $(venv_tsan)/.group-test
-	@runtime=$$($(CC) -print-file-name=libtsan.so); \
-	test -f "$$runtime" || { echo "make tsan: $(CC) has no libtsan.so" >&2; exit 1; }; \
-	fixed=$$(setarch "$$(uname -m)" -R true 2>/dev/null && echo setarch "$$(uname -m)" -R); \
-	set -x; PYFUTEX_STRESS=$(TSAN_STRESS) LD_PRELOAD="$$runtime" \
-	TSAN_OPTIONS="halt_on_error=1 suppressions=$(abspath .ci/tsan-suppressions) $$TSAN_OPTIONS" \
-	$$fixed $(venv_tsan)/bin/python -m pytest tests/stress tests/native tests/capi --ignore=tests/native/test_native_litmus.py \
-	--capture=sys -x $(TEST_ARGS)

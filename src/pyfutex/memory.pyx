@@ -38,7 +38,7 @@ cdef char *cell(Memory mem, object addr, uint32_t log2_size) except NULL:
     if as_address(addr, &a):
         raise_status(FAULT)
     offset = a - mem.c.base
-    if <uint64_t> (mem.c.host + offset) & (size - 1):
+    if (<uint64_t> mem.c.host + offset) & (size - 1):
         raise_status(MISFIT)
     if offset >= mem.c.nbytes or mem.c.nbytes - offset < size:
         raise_status(FAULT)

@@ -76,7 +76,7 @@ cdef inline Status word_open_unmapped(const CTarget *t, uint64_t addr, uint32_t 
     word.readers = NULL
     word.host = NULL
     word.native = NULL
-    if <uint64_t> (t.host + (addr - t.base)) & ((<uint64_t> 1 << log2_size) - 1):
+    if (<uint64_t> t.host + (addr - t.base)) & ((<uint64_t> 1 << log2_size) - 1):
         return MISFIT
     word.key.space = pack_space(t.serial, PRIVATE, log2_size)
     word.key.offset = addr + t.key_shift
@@ -87,12 +87,12 @@ cdef inline Status word_open_flat(const CTarget *t, uint64_t addr, uint32_t log2
                                   Word *word) noexcept nogil:
     cdef uint64_t offset = addr - t.base
     cdef uint64_t size = <uint64_t> 1 << log2_size
-    word.host = t.host + offset
-    word.native = NULL
-    if <uint64_t> word.host & (size - 1):
+    if (<uint64_t> t.host + offset) & (size - 1):
         return MISFIT
     if offset >= t.nbytes or t.nbytes - offset < size:
         return FAULT
+    word.host = t.host + offset
+    word.native = NULL
     if sharing == IS_PRIVATE or (sharing == BY_MEMORY and t.mappable == 0):
         word.key.space = pack_space(t.serial, PRIVATE, log2_size)
         word.key.offset = addr + t.key_shift
@@ -161,8 +161,10 @@ cdef inline Status bytes_open(const CTarget *t, uint64_t addr, uint64_t n, Acces
     cdef const Region *r
     if t.kind == FLAT:
         word.readers = NULL
+        if addr - t.base >= t.nbytes or t.nbytes - (addr - t.base) < n:
+            return FAULT
         word.host = t.host + (addr - t.base)
-        return OK if addr - t.base < t.nbytes and t.nbytes - (addr - t.base) >= n else FAULT
+        return OK
     word.readers = readers_enter(t.map)
     r = region_find(region_array(t.map), addr, n)
     if r == NULL or (access == WRITE and not r.is_writable):

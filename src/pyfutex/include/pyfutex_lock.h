@@ -39,10 +39,18 @@
 #include "pyfutex_robustlist.h"
 #include "pyfutex_shared.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define PYFUTEX_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PYFUTEX_THREAD_SANITIZER 1
+#endif
+#endif
+
 typedef struct {
     pyfutex_shared shared;
     uint32_t word;  /* atomic; with `turns` as 64 bits, too */
-    uint32_t turns; /* whoever holds it */
+    uint32_t turns; /* atomic; whoever holds it changes it */
     uint32_t state; /* whoever holds it */
     uint32_t depth; /* whoever holds it */
     uint32_t reserved;
@@ -109,7 +117,7 @@ static inline int pyfutex_lock_taken(pyfutex_lock *l, pyfutex_thread *t, uint32_
     if (__builtin_expect((found | l->state) == 0, 1))
         return 0;
     if (found & FUTEX_WAITERS)
-        l->turns += 1;
+        __atomic_store_n(&l->turns, __atomic_load_n(&l->turns, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
     return (found & FUTEX_OWNER_DIED) | l->state ? pyfutex_lock_left(l, t) : 0;
 }
 
@@ -248,6 +256,18 @@ static __attribute__((noinline, unused)) int pyfutex_lock_queue(pyfutex_lock *l,
 
 /* --- letting go ----------------------------------------------------------------------------------------------------- */
 
+/* What was written until now is seen by whoever takes the word once the kernel has stored to it. The thread sanitizer knows
+ * neither fences nor what the kernel stores: there, a read-modify-write of the word itself that changes nothing is the release. */
+static inline void pyfutex_release_by_kernel(uint32_t *word)
+{
+#ifdef PYFUTEX_THREAD_SANITIZER
+    __atomic_fetch_or(word, 0, __ATOMIC_RELEASE);
+#else
+    (void)word;
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+}
+
 /* WAITERS goes, unless somebody took the lock after a wake that found nobody: then others may sleep. `turns`: of that time. */
 static inline void pyfutex_lock_drop_waiters(pyfutex_lock *l, uint32_t turns)
 {
@@ -263,7 +283,7 @@ static inline void pyfutex_lock_drop_waiters(pyfutex_lock *l, uint32_t turns)
  * next: 0, or what it answered, and it is held still, and linked. Requires: held, pending, not linked. */
 static __attribute__((noinline, unused)) int pyfutex_lock_pass_on(pyfutex_lock *l, pyfutex_thread *t)
 {
-    uint32_t turns = l->turns;
+    uint32_t turns = __atomic_load_n(&l->turns, __ATOMIC_RELAXED);
     /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
     uint32_t op = (uint32_t)(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT) << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24 | 31u << 12;
     long woken;
@@ -303,7 +323,7 @@ static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
         l->state = PYFUTEX_NOT_RECOVERABLE;
     PYFUTEX_STEP();
     if (!__atomic_compare_exchange_n(&l->word, &mine, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-        __atomic_thread_fence(__ATOMIC_RELEASE);
+        pyfutex_release_by_kernel(&l->word);
         answer = pyfutex_lock_pass_on(l, t);
     }
     pyfutex_lock_end(t);

@@ -27,10 +27,11 @@ def retire_lock(Memory memory not None, uint64_t at, /):
     Whoever waits for it, or comes later, gets `NotRecoverable`.
     """
     cdef Thread *t = robust_thread()
-    cdef RobustLock *lock = <RobustLock *> (memory.c.host + at)
+    cdef RobustLock *lock
     cdef int result
     if at % 8 or at > memory.c.nbytes or memory.c.nbytes - at < sizeof(RobustLock):
         raise ValueError(f"there is no lock at byte {at}")
+    lock = <RobustLock *> (memory.c.host + at)
     if t == NULL:
         raise_errno(ENOSYS, "there are no robust futexes here")
     robust_begin(lock, t)

@@ -12,7 +12,7 @@ from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport uint32_t
 from posix.time cimport timespec
 
-from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32
+from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32, store_relaxed_u64
 from pyfutex._core.clock cimport Deadline, NEVER
 from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_cmp_requeue_pi, kernel_wait
 from pyfutex._errors cimport raise_errno
@@ -108,7 +108,7 @@ cdef object let_go(Condition c):
         depth = rlock_depth(c.nested)
         saved = depth[0]
         depth[0] = 0
-        c.nested.owner = 0
+        store_relaxed_u64(&c.nested.owner, 0)
     result = mutex_release(c.m)
     if result:
         mutex_raise(result)
