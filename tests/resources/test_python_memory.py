@@ -1,10 +1,13 @@
 """Each request to Python's allocators is refused in turn, whoever makes it, while pyfutex makes or does something."""
 
 import gc
+import mmap
 import sys
 
 import pytest
 from resources.operations import ENGINE, SYNC, World
+
+from pyfutex.sync import Lock
 
 testcapi = pytest.importorskip("_testcapi", reason="this Python was installed without its tests")
 
@@ -89,3 +92,19 @@ def test_each_refused_request_is_a_memory_error_that_changes_nothing_or_is_done_
     # One is the number above; what one refused request leaks, each sweep leaks. Of what is written in Python only the
     # end is looked at: the interpreter keeps some blocks itself when it unwinds without memory.
     assert name in WRITTEN_IN_PYTHON or blocks() - before < SWEEPS
+
+
+def test_a_lock_that_is_dropped_without_memory_is_counted_among_those_of_its_place_no_more():
+    """Else the next one there would not keep what it holds mapped."""
+    memory = mmap.mmap(-1, mmap.PAGESIZE)
+    locks = [Lock.create(memory)]
+    testcapi.set_nomemory(0, MANY)
+    try:
+        locks.clear()
+    finally:
+        testcapi.remove_mem_hooks()
+    locks.append(Lock.attach(memory))
+    locks[0].acquire()
+    with pytest.warns(ResourceWarning, match="dropped while it is held"):
+        locks.clear()
+    Lock.attach(memory).release()

@@ -9,7 +9,8 @@ from pyfutex.sync._slots cimport Slots
 
 cdef class Shared:
     cdef Memory memory      # its export keeps the mapping
-    cdef SharedHead *head
+    cdef SharedHead *head   # NULL: it is not counted among the handles of its place
+    cdef object place       # int: the head's address
     cdef bint is_robust     # the head is a lock that a thread may hold
     cdef Slots slots        # which threads may hold, too
     cdef readonly object offset     # int: of the first byte, in the buffer; None: a buffer that is nobody else's

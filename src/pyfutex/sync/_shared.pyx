@@ -114,7 +114,7 @@ cdef class Shared:
     """Where a primitive lies, and what keeps it mapped."""
 
     def __del__(self):
-        if self.head == NULL or not is_last_handle(<uint64_t> self.head) or not self.is_robust:
+        if self.head == NULL or not is_last_handle(self.place) or not self.is_robust:
             return
         # Were the memory unmapped, the kernel could not read the thread's list when it ends, and every lock taken before
         # this one would stay locked.
@@ -127,20 +127,20 @@ cdef class Shared:
 cdef dict handles = {}
 
 
-cdef int add_handle(uint64_t at) except -1:
+cdef int add_handle(object place) except -1:
     with cython.critical_section(handles):
-        handles[at] = handles.get(at, 0) + 1
+        handles[place] = handles.get(place, 0) + 1
     return 0
 
 
-cdef bint is_last_handle(uint64_t at) except -1:
-    """Whether it was the last one; it is counted no more."""
+cdef bint is_last_handle(object place) except -1:
+    """Whether it was the last one; it is counted no more. Needs no memory, without which it would be counted for ever."""
     with cython.critical_section(handles):
-        n = handles[at] - 1
+        n = handles[place] - 1
         if n:
-            handles[at] = n
+            handles[place] = n
         else:
-            del handles[at]
+            del handles[place]
     return n == 0
 
 
@@ -223,7 +223,9 @@ cdef Shared shared_bind(object buffer, object offset, size_t size, SharedKind ki
         )
     found_flags[0] = stamp_flags(stamp)
     found_number[0] = stamp_number(stamp)
-    add_handle(at)
+    place = at
+    add_handle(place)
+    shared.place = place
     shared.memory = memory
     shared.head = head
     shared.offset = offset
