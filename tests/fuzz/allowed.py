@@ -19,6 +19,7 @@ LOCKS = (
     "processes.WholeRLock",
     "processes.Condition",
 )
+SEMAPHORES = ("Semaphore", "BoundedSemaphore", "processes.Semaphore", "processes.BoundedSemaphore")
 QUEUES = ("Queue", "JoinableQueue")
 
 # By exception: the calls that may raise it.
@@ -28,6 +29,7 @@ FURTHER = {
         *(f"{lock}.{method}" for lock in LOCKS for method in ("release", "consistent", "__exit__", "acquire", "__enter__")),
         *(f"{lock}.{method}" for lock in LOCKS for method in ("notify", "notify_all", "notifyAll", "wait", "wait_for")),
         *(f"RWLock.{method}" for method in ("acquire_read", "acquire_write", "release_read", "release_write", "consistent")),
+        *(f"{semaphore}.{method}" for semaphore in SEMAPHORES for method in ("release", "__exit__")),
         "RWLockSide.__enter__", "RWLockSide.__exit__",
         "Barrier.wait", "Barrier.register", "Barrier.unregister", "Barrier.reset", "Barrier.abort",
         "processes.Barrier.wait",
