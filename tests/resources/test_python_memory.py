@@ -1,10 +1,14 @@
-"""Each request to Python's allocators is refused in turn, whoever makes it, while pyfutex makes or does something."""
+"""Each request to Python's allocators is refused in turn, whoever makes it, while pyfutex makes or does something.
+
+In a child each: an interpreter that has unwound without memory may have lost count of how deep it is.
+"""
 
 import gc
 import mmap
 import sys
 
 import pytest
+from forking import os_fork, run_in_child
 from resources.operations import ENGINE, SYNC, World
 
 from pyfutex.sync import Lock
@@ -84,27 +88,34 @@ def blocks():
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_refused_request_is_a_memory_error_that_changes_nothing_or_is_done_without(name, monkeypatch):
-    refusals = Refusals(name, monkeypatch)
-    refusals.sweep()
-    before = blocks()
-    for _ in range(SWEEPS):
+    def check():
+        refusals = Refusals(name, monkeypatch)
         refusals.sweep()
-    # One is the number above; what one refused request leaks, each sweep leaks. Of what is written in Python only the
-    # end is looked at: the interpreter keeps some blocks itself when it unwinds without memory.
-    assert name in WRITTEN_IN_PYTHON or blocks() - before < SWEEPS
+        before = blocks()
+        for _ in range(SWEEPS):
+            refusals.sweep()
+        # One is the number above; what one refused request leaks, each sweep leaks. Of what is written in Python only the
+        # end is looked at: the interpreter keeps some blocks itself when it unwinds without memory.
+        assert name in WRITTEN_IN_PYTHON or blocks() - before < SWEEPS
+
+    run_in_child(os_fork, check)
 
 
 def test_a_lock_that_is_dropped_without_memory_is_counted_among_those_of_its_place_no_more():
     """Else the next one there would not keep what it holds mapped."""
-    memory = mmap.mmap(-1, mmap.PAGESIZE)
-    locks = [Lock.create(memory)]
-    testcapi.set_nomemory(0, MANY)
-    try:
-        locks.clear()
-    finally:
-        testcapi.remove_mem_hooks()
-    locks.append(Lock.attach(memory))
-    locks[0].acquire()
-    with pytest.warns(ResourceWarning, match="dropped while it is held"):
-        locks.clear()
-    Lock.attach(memory).release()
+
+    def check():
+        memory = mmap.mmap(-1, mmap.PAGESIZE)
+        locks = [Lock.create(memory)]
+        testcapi.set_nomemory(0, MANY)
+        try:
+            locks.clear()
+        finally:
+            testcapi.remove_mem_hooks()
+        locks.append(Lock.attach(memory))
+        locks[0].acquire()
+        with pytest.warns(ResourceWarning, match="dropped while it is held"):
+            locks.clear()
+        Lock.attach(memory).release()
+
+    run_in_child(os_fork, check)
