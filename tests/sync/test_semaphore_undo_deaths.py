@@ -231,7 +231,7 @@ def test_whatever_step_it_is_killed_at_no_permit_is_lost_or_made(semaphore, page
     def after():
         assert all_are_there(semaphore)
 
-    assert killed_at_each_step(fork, lambda: prepare(semaphore), lambda: body(semaphore), page, after) >= 10
+    assert killed_at_each_step(fork, lambda: prepare(semaphore), lambda: body(semaphore), page, after) >= 8
 
 
 def test_whatever_step_it_is_killed_at_it_leaves_what_the_dead_had(semaphore, page, fork, hold):
@@ -262,7 +262,7 @@ def test_whatever_step_of_a_release_it_is_killed_at_a_sleeper_is_woken(
         assert all_are_there(semaphore)
 
     n = killed_at_each_step(fork, semaphore.acquire, semaphore.release, page, after, arrange=arrange)
-    assert n >= 5
+    assert n >= 4
 
 
 def test_whatever_step_of_waiting_it_is_killed_at_the_next_one_waits_in_its_place(
