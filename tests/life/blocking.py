@@ -208,8 +208,13 @@ def on_a_condition(condition: Any) -> Blocked:
 
 
 def at_a_barrier(barrier: Any) -> Blocked:
-    """A barrier of two."""
-    return Blocked(barrier.wait, true_after(barrier.wait), 0, threading.BrokenBarrierError)
+    """A barrier of two, whoever comes first."""
+    return Blocked(
+        lambda timeout: barrier.wait(timeout) in (0, 1),
+        true_after(barrier.wait),
+        True,
+        threading.BrokenBarrierError,
+    )
 
 
 def on_what_is_done_once(once: Any) -> Blocked:
