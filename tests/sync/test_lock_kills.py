@@ -126,8 +126,8 @@ def test_waiters_goes_when_nobody_sleeps_any_more(memory, wait_until):
     assert word.load(16) == 0
 
 
-def test_each_of_several_sleepers_gets_it_though_every_owner_dies(memory, wait_until):
-    lock = Lock.create(memory)
+def test_each_of_several_sleepers_gets_it_though_every_owner_dies(memory, wait_until, pi):
+    lock = Lock.create(memory, pi=pi)
 
     def die_with_it():
         try:

@@ -245,23 +245,6 @@ def test_a_waiter_that_is_killed_in_its_sleep_is_forgotten(memory, wait_until):
     lock.release()
 
 
-def test_each_of_several_sleepers_gets_it_though_every_owner_dies(memory, wait_until):
-    lock = Lock.create(memory, pi=True)
-
-    def die_with_it():
-        try:
-            lock.acquire()
-        finally:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    lock.acquire()
-    with forked(die_with_it) as b, forked(die_with_it) as c, forked(die_with_it) as d:
-        wait_until(lambda: all(sleeps(pid) for pid in (b, c, d)))
-        lock.release()
-        assert [ended(pid) for pid in (b, c, d)] == [-signal.SIGKILL] * 3
-    finds_a_dead_owner(lock)
-
-
 def test_an_owner_whose_list_was_written_over_is_found_dead_when_it_is_gone(memory):
     lock = Lock.create(memory, pi=True)
 

@@ -26,6 +26,7 @@ from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport (
     mutex_consistent,
     mutex_is_held,
+    mutex_is_owned,
     mutex_raise,
     mutex_release,
     mutex_try,
@@ -70,15 +71,6 @@ cdef int gate_acquire(RWLock rw, Deadline until, bint waits) except 1:
         mutex_consistent(&rw.gate)
         return 0
     mutex_raise(result)
-
-
-cdef inline bint has_gate(RWLock rw) noexcept nogil:
-    # Not in the child of a fork by a signal handler while the writer waited: there the gate is its parent's.
-    cdef Thread *t
-    if rw.gate.robust == NULL:
-        return True
-    t = robust_thread()
-    return t != NULL and load_relaxed_u32(rw.gate.word) & TID_MASK == t.tid
 
 
 cdef int gate_release(RWLock rw) except -1:
@@ -239,10 +231,11 @@ cdef int write_acquire(RWLock rw, Deadline until, bint waits) except 1:
     try:
         result = drain_slots(rw, until, waits) if rw.slots.n else drain_count(rw, until, waits)
     except BaseException:
-        if has_gate(rw):
+        if mutex_is_owned(&rw.gate):
             gate_release(rw)
         raise
-    if not has_gate(rw):
+    # A signal handler may have forked while we waited: in the child the gate is its parent's.
+    if not mutex_is_owned(&rw.gate):
         return write_acquire(rw, until, waits)
     if result:
         gate_release(rw)
@@ -255,12 +248,10 @@ cdef int write_acquire(RWLock rw, Deadline until, bint waits) except 1:
 
 cdef inline bint is_writer(RWLock rw) noexcept nogil:
     """Whether the caller holds it for writing, as far as that can be told."""
-    cdef Thread *t
     if not load_relaxed_u32(&rw.words.written):
         return False
     if rw.slots.n:
-        t = robust_thread()
-        return t != NULL and load_relaxed_u32(rw.gate.word) & TID_MASK == t.tid
+        return mutex_is_owned(&rw.gate)
     return rw.shared is not None or load_relaxed_u64(&rw.writer) == <uint64_t> thread_self()
 
 
