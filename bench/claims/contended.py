@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from measure import Contender, Plan, Row
 
 CALLS = 100_000  # several turns of the interpreter's switch interval
+CALLS_OF_PROCESSES = 400_000  # several turns of the scheduler's
 ROUNDS = 15
 SPAN = struct.Struct("qq")
 COUNT = struct.Struct("q")

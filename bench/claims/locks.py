@@ -145,9 +145,8 @@ def hand_over(plan: Plan) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Shares:
-    """What came of processes on one lock: wall time a turn, the smallest share of the largest, the longest wait."""
+    """What came of processes on one lock: the smallest share of the largest, and the longest wait."""
 
-    ns_each: float
     evenness: float
     longest_ms: float
 
@@ -181,27 +180,33 @@ def share_out(make: Callable[[], object], n: int, duration_ms: float) -> Shares:
         counts[ends] = perf_counter_ns() + int(duration_ms * NS_PER_MS)
     turns = [counts[3 + 3 * party] for party in range(n)]
     return Shares(
-        ns_each=duration_ms * NS_PER_MS / sum(turns),
         evenness=min(turns) / max(turns),
         longest_ms=max(counts[4 + 3 * party] for party in range(n)) / NS_PER_MS,
     )
 
 
 def among_processes(plan: Plan) -> Iterator[Row]:
-    """A turn where more and more processes want the lock; how evenly they get it, and how long one waits at most."""
+    """An acquisition where more and more processes want the lock; how evenly they get it, and how long one waits at most.
+
+    What they do under the lock and between two turns counts, too, and is little.
+    """
     ours, theirs = OURS["processes"], RIVAL["processes"]
     for n, bound in FULL["processes"]:
+        taken = interleave(
+            {name: contended.among_processes(REGISTRY[Kind.LOCK][name].make, n) for name in (ours, theirs)},
+            plan.rounds(contended.ROUNDS),
+            plan.size(contended.CALLS_OF_PROCESSES),
+        )
+        note = f"{taken[ours].minimum:.0f} ns against {taken[theirs].minimum:.0f} ns"
+        yield ratio_row(
+            GROUP, f"{n} processes: {ours} / {theirs}", taken[ours], taken[theirs], bound, note=note
+        )
         found: dict[str, list[Shares]] = {ours: [], theirs: []}
         for _round in range(plan.rounds(10)):
             for name, all_of_it in found.items():
                 all_of_it.append(
                     share_out(REGISTRY[Kind.LOCK][name].make, n, SHARE_MS / (10 if plan.smoke else 1))
                 )
-        taken = {name: Series(tuple(each.ns_each for each in all_of_it)) for name, all_of_it in found.items()}
-        note = f"{taken[ours].minimum:.0f} ns against {taken[theirs].minimum:.0f} ns"
-        yield ratio_row(
-            GROUP, f"{n} processes: {ours} / {theirs}", taken[ours], taken[theirs], bound, note=note
-        )
         evenness = {name: [each.evenness for each in all_of_it] for name, all_of_it in found.items()}
         yield Row(
             group=GROUP,

@@ -64,7 +64,7 @@ enum {
     PYFUTEX_NOT_RECOVERABLE = 2,
     /* The kernel walks 2048 entries of a list, the C library's own included. */
     PYFUTEX_MOST_HELD = 1024,
-    PYFUTEX_SPINS = 100,
+    PYFUTEX_MOST_PAUSES = 128,
 };
 
 /* A safety net, not the mechanism: a sleeper looks at the word again after so many seconds. */
@@ -139,7 +139,7 @@ static inline int pyfutex_lock_try(pyfutex_lock *l, pyfutex_thread *t, int has_s
 {
     uint32_t seen = 0;
     uint32_t mine = has_slept ? t->tid | FUTEX_WAITERS : t->tid;
-    if (__builtin_expect(t->n_held >= PYFUTEX_MOST_HELD, 0)) {
+    if (__builtin_expect(t->n_more >= PYFUTEX_MOST_HELD - 1, 0)) {
         pyfutex_lock_end(t);
         return -ENOLCK;
     }
@@ -158,22 +158,29 @@ static inline int pyfutex_lock_try(pyfutex_lock *l, pyfutex_thread *t, int has_s
     return pyfutex_lock_taken(l, t, seen);
 }
 
-/* Try again for a while without a system call. As pyfutex_lock_try. */
+static inline void pyfutex_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+/* Try again for a while without a system call, more and more rarely: each look takes the word's cache line from its owner. As
+ * pyfutex_lock_try. */
 static inline int pyfutex_lock_spin(pyfutex_lock *l, pyfutex_thread *t)
 {
-    int spins, answer;
-    for (spins = 0; spins < PYFUTEX_SPINS; ++spins) {
+    int pauses, i, answer;
+    for (pauses = 1; pauses <= PYFUTEX_MOST_PAUSES; pauses *= 2) {
         PYFUTEX_STEP();
         if (!(__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK)) {
             answer = pyfutex_lock_try(l, t, 0);
             if (answer != -EBUSY)
                 return answer;
         }
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("isb" ::: "memory");
-#endif
+        for (i = 0; i < pauses; ++i)
+            pyfutex_pause();
     }
     return -EBUSY;
 }
@@ -239,7 +246,7 @@ static __attribute__((noinline, unused)) int pyfutex_lock_queue(pyfutex_lock *l,
     int answer = -ENOLCK;
     if (deadline != NULL && deadline->tv_sec < 0) /* The kernel refuses those. */
         deadline = &past;
-    if (t->n_held < PYFUTEX_MOST_HELD)
+    if (t->n_more < PYFUTEX_MOST_HELD - 1)
         answer = pyfutex_piword_lock(&l->word, deadline, clock);
     if (answer == -ESRCH) {
         answer = -EBUSY;
@@ -312,10 +319,11 @@ static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
     int answer = 0;
     uint32_t mine = t->tid;
     pyfutex_link *node = pyfutex_lock_node(l, t);
-    if ((__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != mine)
+    int is_alone = pyfutex_is_alone(node, t);
+    if (!__builtin_expect(is_alone, 1) && (__atomic_load_n(&l->word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) != mine)
         return -EPERM;
     pyfutex_lock_begin(l, t);
-    if (pyfutex_unlist(node, t) != 0) {
+    if (pyfutex_unlist(node, t, is_alone) != 0) {
         pyfutex_lock_end(t);
         return -EBADMSG;
     }
@@ -323,8 +331,13 @@ static inline int pyfutex_lock_release(pyfutex_lock *l, pyfutex_thread *t)
         l->state = PYFUTEX_NOT_RECOVERABLE;
     PYFUTEX_STEP();
     if (!__atomic_compare_exchange_n(&l->word, &mine, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-        pyfutex_release_by_kernel(&l->word);
-        answer = pyfutex_lock_pass_on(l, t);
+        /* Its links were the thread's; should the word have been written over, it is left to whoever that names. */
+        if ((mine & FUTEX_TID_MASK) != t->tid)
+            answer = -EPERM;
+        else {
+            pyfutex_release_by_kernel(&l->word);
+            answer = pyfutex_lock_pass_on(l, t);
+        }
     }
     pyfutex_lock_end(t);
     return answer;

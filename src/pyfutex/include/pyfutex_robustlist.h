@@ -20,7 +20,7 @@
 /* What a thread knows of itself. */
 typedef struct {
     uint32_t tid; /* 0: not asked yet, or before a fork */
-    uint32_t n_held;
+    uint32_t n_more; /* locks it holds, but for one: what taking and releasing the only one need not count */
     struct robust_list_head *head;
 } pyfutex_thread;
 
@@ -49,7 +49,7 @@ static inline int pyfutex_thread_enter(pyfutex_thread *t)
     if (head->futex_offset != -32 && head->futex_offset != -28)
         return -ENOSYS;
     t->head = head;
-    t->n_held = 0;
+    t->n_more = 0;
     t->tid = (uint32_t)syscall(SYS_gettid);
     return 0;
 }
@@ -61,7 +61,7 @@ static inline void pyfutex_thread_forked(pyfutex_thread *t)
     if (t->head != NULL && t->head->futex_offset == 0)
         t->head->list.next = &t->head->list;
     t->tid = 0;
-    t->n_held = 0;
+    t->n_more = 0;
 }
 
 /* The kernel reads the list and the pending operation of a thread that is gone: no more than the compiler has to be kept
@@ -92,12 +92,13 @@ static inline void pyfutex_enlist(pyfutex_link *node, pyfutex_thread *t)
     void *first = pyfutex_unmarked(head->next);
     node[0] = head->next;
     *pyfutex_back_link(node) = head;
-    if (first != head)
+    if (first != head) {
         *pyfutex_back_link(first) = node;
+        t->n_more += 1;
+    }
     PYFUTEX_STEP();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     head->next = (struct robust_list *)node;
-    t->n_held += 1;
 }
 
 /* Join what stands before a node and after it. 0; -EBADMSG: somebody wrote over the links, nothing was changed. */
@@ -124,17 +125,26 @@ static __attribute__((noinline, unused)) int pyfutex_cut_out(const pyfutex_link 
     return 0;
 }
 
-static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t)
+/* It is the only one of the list, as it mostly is: then the thread holds it. */
+static inline int pyfutex_is_alone(const pyfutex_link *node, const pyfutex_thread *t)
 {
-    struct robust_list *head = &t->head->list;
+    const struct robust_list *head = &t->head->list;
+    return (const void *)head->next == node && node[0] == head && *pyfutex_back_link((void *)node) == head;
+}
+
+/* `is_alone`: as pyfutex_is_alone. As pyfutex_cut_out. */
+static inline int pyfutex_unlist(pyfutex_link *node, pyfutex_thread *t, int is_alone)
+{
     PYFUTEX_STEP();
-    /* It is the only one of the list, as it mostly is. */
-    if (__builtin_expect((void *)head->next == node && node[0] == head && *pyfutex_back_link(node) == head, 1))
-        head->next = head;
-    else if (pyfutex_cut_out(node, t) != 0)
+    if (__builtin_expect(is_alone, 1)) {
+        t->head->list.next = &t->head->list;
+        t->n_more = 0;
+        return 0;
+    }
+    if (pyfutex_cut_out(node, t) != 0)
         return -EBADMSG;
     /* Code with a record of its own may have taken it in the same thread. */
-    t->n_held -= t->n_held != 0;
+    t->n_more -= t->n_more != 0;
     return 0;
 }
 

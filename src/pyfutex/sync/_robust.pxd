@@ -67,7 +67,6 @@ cdef extern from "pyfutex_lock.h" nogil:
 
     ctypedef struct Thread "pyfutex_thread":
         uint32_t tid
-        uint32_t n_held
 
     int thread_enter "pyfutex_thread_enter" (Thread *t)
     void robust_begin "pyfutex_lock_begin" (RobustLock *l, Thread *t)

@@ -79,7 +79,7 @@ static int list_is_the_models(const pyfutex_thread *t)
 {
     int k;
     /* A mark, as of a PI mutex, goes along with a link. */
-    if (pyfutex_unmarked(t->head->list.next) != node_at(0, t) || t->n_held != (uint32_t)n_held)
+    if (pyfutex_unmarked(t->head->list.next) != node_at(0, t) || t->n_more != (uint32_t)(n_held - (n_held != 0)))
         return 0;
     for (k = 0; k < n_held; ++k)
         if (pyfutex_unmarked(*(pyfutex_link *)node_at(k, t)) != node_at(k + 1, t) ||
