@@ -25,7 +25,8 @@ def clock_of(number, arguments):
     if number == SYS_POLL:
         return time.CLOCK_MONOTONIC
     if number in CLOCK_AT:
-        return arguments[CLOCK_AT[number]]
+        # An int: the other half of the register says nothing.
+        return arguments[CLOCK_AT[number]] & 0xFFFFFFFF
     assert number == SYS_FUTEX
     command = arguments[1] & 127
     on_realtime = command == LOCK_PI or arguments[1] & FUTEX_CLOCK_REALTIME
