@@ -9,6 +9,7 @@ import mmap
 import os
 import random
 import secrets
+import signal
 import threading
 import time
 from functools import partial
@@ -36,6 +37,8 @@ def pytest_configure(config):
     Hypothesis makes the same examples in every run of the suite; a longer fuzz makes new ones.
     """
     config.stash[stderr_copy] = os.dup(2)
+    # A shell ignores it for what it runs in the background; tests of Ctrl-C, and their children, would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("suite", derandomize=True)
     if fuzzing.FACTOR <= 1:
         settings.load_profile("suite")
