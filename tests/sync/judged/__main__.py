@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,8 @@ def run(module, environment):
 
 def main():
     """Run all; whether one failed."""
+    # A shell ignores it for what it runs in the background; the tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     failed = False
     for needed, module, environment, title in RUNS:
         if not is_there(needed):
