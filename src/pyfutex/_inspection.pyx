@@ -16,7 +16,7 @@ from pyfutex._core.family cimport CManager, family_members, is_stale, manager_re
 from pyfutex._core.inspect cimport Survey, Visitor, table_bytes, visit_bucket
 from pyfutex._core.key cimport Key as CKey, key_equal
 from pyfutex._core.parker cimport Parker, WITHDRAWN
-from pyfutex._core.pistate cimport wait_of
+from pyfutex._core.pistate cimport state_of, wait_of
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED, OK, Status
 from pyfutex._core.table cimport Table
 from pyfutex._core.target cimport IS_PRIVATE, IS_SHARED, READ
@@ -40,6 +40,8 @@ cdef struct Seen:
     uint8_t kind
     uint8_t notify
     uint8_t is_slept_on
+    uint8_t rank        # PI: in which order they get the word
+    uint64_t turn
     int64_t since       # CLOCK_MONOTONIC ns; 0: nobody sleeps on it
     PyObject *owner     # OBJECT: with a reference of ours
 
@@ -78,7 +80,11 @@ cdef void copy_waiter(void *context, CWaiter *w) noexcept nogil:
     seen.key = w.key
     seen.bitset = w.bitset
     seen.tid = wait_of(w).tid if w.kind >= PI else 0
-    seen.kind = <uint8_t> PI if w.kind >= PI and wait_of(w).state != NULL else w.kind
+    seen.kind = w.kind
+    if state_of(w) != NULL:
+        seen.kind = PI
+        seen.rank = wait_of(w).rank
+        seen.turn = wait_of(w).turn
     if w.notify == ENTRY:
         told = (<Vector *> w.part).whole
     seen.notify = told.notify
@@ -188,6 +194,7 @@ cdef object queued_count(CManager *m):
 cdef list list_waiters(CManager *m, Target mem, object addr, uint32_t log2_size):
     cdef Sightings sightings
     cdef list infos = []
+    cdef dict heirs = {}
     cdef int64_t now
     cdef size_t i
     cdef Seen *seen
@@ -211,10 +218,21 @@ cdef list list_waiters(CManager *m, Target mem, object addr, uint32_t log2_size)
                 key_object(&seen.key), KINDS[seen.kind], seen.bitset, seen.tid,
                 (now - seen.since) / 1e9 if seen.since else 0.0,
                 <object> seen.owner if seen.notify == OBJECT and not seen.is_slept_on else None))
+            if seen.kind == PI:
+                heirs.setdefault(infos[i].key, []).append((-<int> seen.rank, seen.turn, i))
     finally:
         drop(&sightings, 0)
         free(sightings.seen)
-    return infos
+    return in_line(infos, heirs)
+
+
+cdef list in_line(list infos, dict heirs):
+    """Where those stand who are blocked on one word, put them in the order in which they get it."""
+    cdef list line = infos.copy()
+    for blocked in heirs.values():
+        for (_rank, _turn, place), (_rank, _turn, i) in zip(blocked, sorted(blocked), strict=True):
+            line[place] = infos[i]
+    return line
 
 
 cdef int cancel_all(object manager, CManager *m) except -1:

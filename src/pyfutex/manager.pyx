@@ -399,6 +399,8 @@ cdef class Manager(VectorManager):
     def waiters(self, mem=None, addr=None, *, size=4):
         """The queued waiters: all of this manager, or those of one word, private and shared, oldest first.
 
+        Of those who are blocked on a PI word, who gets it next comes first.
+
         Looks at one bucket after the other while others go on: a waiter that comes, goes or moves meanwhile may be
         missing.
 

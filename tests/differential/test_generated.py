@@ -4,6 +4,7 @@ import os
 
 import pytest
 from differential import kernel
+from differential.kernel import WAITERS
 from differential.scripts import Generator
 from differential.steps import (
     CmpRequeuePI,
@@ -12,6 +13,7 @@ from differential.steps import (
     Requeue,
     RobustExit,
     Schedule,
+    Signal,
     Store,
     TrylockPI,
     UnlockPI,
@@ -132,6 +134,43 @@ def test_a_difference_is_found_and_made_small(arena, monkeypatch):
     small = arena.smallest(found)
     assert small.steps == [wait, Wake(0, 1, 1, True)]
     assert {name: outcome.answer for name, outcome in small.outcomes.items()} == {"kernel": 0, "prepared": 1}
+
+
+LENT_BEHIND_A_SLEEPER = {
+    "who waits for a wake is in front": [
+        Schedule(3, 3),
+        Schedule(4, 1),
+        *(LockPI(thread, word, False, False) for thread, word in [(4, 2), (2, 0), (2, 2), (3, 0)]),
+        Wait(4, 2, 0, ANY, False, False),
+        Wake(2, 1, ANY, False),
+    ],
+    "who waits for a requeue is in front": [
+        Schedule(3, 2),
+        TrylockPI(4, 0, True),
+        Store(1, WAITERS, 3),
+        LockPI(4, 1, False, False),
+        Schedule(1, 3),
+        LockPI(1, 0, True, False),
+        WaitRequeuePI(3, 1, 0, 0, False, False),
+        CmpRequeuePI(1, 0, 0, 0, False),
+    ],
+    "who lent it leaves": [
+        Schedule(3, 3),
+        *(LockPI(thread, word, True, False) for thread, word in [(1, 1), (2, 0), (4, 1), (2, 1), (3, 0)]),
+        Wait(5, 1, 0, ANY, True, False),
+        Signal(3),
+        UnlockPI(1, 1, True),
+        UnlockPI(4, 1, True),
+    ],
+}
+
+
+@pytest.mark.parametrize("steps", LENT_BEHIND_A_SLEEPER.values(), ids=LENT_BEHIND_A_SLEEPER)
+def test_priority_that_is_lent_moves_nobody_in_front_of_a_sleeper(arena, steps):
+    """A lock's heir is found by what its waiters are lent, and their place in the word's queue by their own priority."""
+    if not arena.may_be_real_time:
+        pytest.skip("no real-time priorities permitted here")
+    assert_agreed(arena.run(lambda _view: steps))
 
 
 @pytest.mark.parametrize("by_requeue", [False, True])

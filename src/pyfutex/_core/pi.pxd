@@ -4,7 +4,7 @@
     bit 30       OWNER_DIED   the last owner died with the lock held
     bits 0..29   thread id of the owner, 0: free
 
-Waiters stand by priority, then first come first served. An owner that is itself blocked stands where the highest priority
+Waiters get it by priority, then first come first served. An owner that is itself blocked ranks where the highest priority
 of those whom it holds up puts it, and so on along the chain of owners.
 
 Two locks. The bucket lock covers the word's changes and its queue, as everywhere. A family's PI lock, outside it, covers

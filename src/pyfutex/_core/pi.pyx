@@ -88,7 +88,9 @@ cdef void directory_unlock(CManager *m) noexcept nogil:
 
 
 cdef Waiter *top_of(Waiter **link) noexcept nogil:
-    return NULL if link[0] == NULL else first_waiter(link[0])
+    """The first waiter of a key; where that is blocked, who gets the word next."""
+    cdef Waiter *first = NULL if link[0] == NULL else first_waiter(link[0])
+    return first if state_of(first) == NULL else heir_of(link)
 
 
 cdef void describe(const Waiter *top, TopWaiter *description) noexcept nogil:
@@ -117,10 +119,7 @@ cdef Status block_locked(CManager *m, Waiter *w, const Waiter *top, const Key *k
     elif chain_leads_to(d, state.owner, wait.tid):
         return DEADLOCK
     lent = priority_lent(d, wait.tid)
-    w.priority = lent if lent > wait.priority else wait.priority
-    state_add(d, state, wait)
-    if w.priority > state.top_priority:
-        state.top_priority = w.priority
+    state_add(d, state, wait, lent if lent > wait.priority else wait.priority)
     return OK
 
 
@@ -131,7 +130,7 @@ cdef void unblock_locked(PIDirectory *d, Waiter **link, PIWait *wait) noexcept n
     if state.n_waiters == 0:
         state_free(d, state)
         return
-    state.top_priority = heir_of(link).priority
+    state.top_priority = wait_of(heir_of(link)).rank
 
 
 # --- acquiring ------------------------------------------------------------------------------------------------------
@@ -235,7 +234,7 @@ cdef Status engine_lock_pi(CManager *m, Waiter *w, const Key *key, const Word *w
             continue
         if is_new:
             table_added(t, hash, chain, mode)
-        if status == WAITING and w.priority:
+        if status == WAITING and wait_of(w).rank:
             lend_priority(m, w)
         elif status == DEADLOCK and has_directory:
             lend_in_vain(m.family.pi, owner, wait_of(w))
@@ -278,7 +277,7 @@ cdef Status engine_queue_pi(CManager *m, Waiter *w, const Key *key, uint32_t own
         bucket_unlock(b, 0 if is_new else ONE_KEY)
         if is_new:
             table_added(t, hash, chain, mode)
-        if status == WAITING and w.priority:
+        if status == WAITING and wait_of(w).rank:
             lend_priority(m, w)
         elif status == DEADLOCK:
             lend_in_vain(m.family.pi, owner, wait_of(w))
@@ -382,7 +381,7 @@ cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil:
     if word_lock(&m.family.pi_lock, 0, mode) != LOCK_TAKEN:
         return CONTENDED
     note_rank(&m.family.pi_lock, PI_LOCK)
-    if mode == ATTACHED and w.priority:
+    if mode == ATTACHED and wait.rank:
         status = CONTENDED      # priority that it lends is taken back detached
     else:
         status = lock_queued(w, mode, &b)
@@ -394,7 +393,7 @@ cdef Status engine_leave_pi(Waiter *w, Mode mode) noexcept nogil:
             owner = wait.state.owner
             unblock_locked(m.family.pi, link, wait)
         bucket_unlock(b, ONE_KEY if is_gone else 0)
-        if owner and w.priority:
+        if owner and wait.rank:
             lend_to(m.family.pi, owner)
     directory_unlock(m)
     return status

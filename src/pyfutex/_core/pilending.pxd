@@ -1,7 +1,7 @@
 """Priority that waiters lend the owners of their words, along the chain of owners.
 
-An owner that is itself blocked stands at its word by the highest priority that it has or is lent. Where that changes, its
-waiter is queued anew, behind those of the same priority.
+An owner that is itself blocked has the rank of the highest priority that is its own or lent to it. Where that changes, its
+turn comes after those of the same rank. Its place among those who wait for a wake stays.
 """
 
 from libc.stdint cimport uint32_t

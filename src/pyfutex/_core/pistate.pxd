@@ -13,6 +13,7 @@ whoever holds either may read it.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from pyfutex._core.atomic cimport unlikely
 from pyfutex._core.key cimport Key
 from pyfutex._core.waiter cimport PI, PLACEHOLDER, Waiter, check_queued
 
@@ -27,7 +28,8 @@ cdef struct PIState:
     void *manager           # the CManager through which its first waiter came: whose table a private key is in
     uint32_t owner          # thread id
     uint32_t n_waiters      # not 0, but while the state is being made
-    uint8_t top_priority    # of the first waiter
+    uint8_t top_priority    # of who gets the word next
+    uint8_t is_reordered    # somebody's rank is, or was, not that of the place in the ring
     PIState *next           # the other states of one chain of `held`, or the free ones
     PIState **link          # where the pointer to this one is
 
@@ -35,10 +37,12 @@ cdef struct PIWait:
     # Written by its thread (or by whoever queues for it) while the waiter is idle, but for what says otherwise.
     Waiter *waiter
     uint32_t tid            # who gets the word
-    uint8_t priority        # its own; what the waiter has may be lent to it. PI lock
+    uint8_t priority        # its own, by which it stands in the ring
+    uint8_t rank            # that, or what is lent to it: who has the highest gets the word. PI lock, and the bucket lock
     uint8_t was_requeued    # REQUEUE_PI: it stands, or stood, at the second word. PI lock
     int32_t error           # an errno that ended the wait, although it was taken; 0: `tid` has the word. PI lock
     PIState *state          # the word on which it is blocked; NULL: on none (yet). PI lock, and the bucket lock
+    uint64_t turn           # of two of one rank, the lower goes first. PI lock, and the bucket lock
     PIWait *next            # the other waits of one chain of `blocked`. PI lock
     PIWait **link
     Key target_key          # REQUEUE_PI: the word to which it may be requeued
@@ -49,6 +53,7 @@ cdef struct PIDirectory:
     PIState *held[THREAD_CHAINS]        # by owner
     PIWait *blocked[THREAD_CHAINS]      # by tid, those with a state
     PIState *free
+    uint64_t turns          # how many have been given
 
 
 cdef inline void piwait_init(PIWait *wait, Waiter *w, uint32_t tid, uint8_t priority, const void *target,
@@ -56,6 +61,7 @@ cdef inline void piwait_init(PIWait *wait, Waiter *w, uint32_t tid, uint8_t prio
     wait.waiter = w
     wait.tid = tid
     wait.priority = priority
+    wait.rank = priority
     wait.was_requeued = 0
     wait.error = 0
     wait.state = NULL
@@ -82,7 +88,11 @@ cdef inline uint32_t known_owner(const Waiter *top, uint32_t owner) noexcept nog
 
 
 cdef inline Waiter *heir_of(Waiter **link) noexcept nogil:
-    """The first who is blocked on the word of a key, whoever else is queued there."""
+    """Who gets the word of a key next, whoever else is queued there. In a ring that was not reordered, the first who is blocked.
+
+    As in Linux, whose queues of a word by place and of a lock by rank are two: what is lent to a waiter does not move it in
+    front of those who wait for a wake.
+    """
     cdef Waiter *w = link[0]
     if w == NULL:
         return NULL
@@ -91,16 +101,21 @@ cdef inline Waiter *heir_of(Waiter **link) noexcept nogil:
         w = w.next
         if w == link[0]:
             return NULL
-    return w
+    return highest_ranked(link, w) if unlikely(state_of(w).is_reordered) else w
 
+
+# Of those who are blocked on the word of a key, from `first` on, the one with the highest rank.
+cdef Waiter *highest_ranked(Waiter **link, Waiter *first) noexcept nogil
 
 # A state for `key`, owned by `owner`, that nobody waits for yet. Requires: directory.free is not NULL.
 cdef PIState *state_new(PIDirectory *d, void *manager, const Key *key, uint32_t owner) noexcept nogil
 cdef void state_free(PIDirectory *d, PIState *state) noexcept nogil
 cdef void state_set_owner(PIDirectory *d, PIState *state, uint32_t owner) noexcept nogil
 
-# Block a wait on a state, and take it off again.
-cdef void state_add(PIDirectory *d, PIState *state, PIWait *wait) noexcept nogil
+# Block a wait on a state with this rank, and take it off again.
+cdef void state_add(PIDirectory *d, PIState *state, PIWait *wait, uint8_t rank) noexcept nogil
+# Give a wait another rank, or the last turn of the one that it has. Requires: the bucket lock, too.
+cdef void wait_rank(PIDirectory *d, PIWait *wait, uint8_t rank) noexcept nogil
 cdef void state_remove(PIDirectory *d, PIWait *wait) noexcept nogil
 
 # One state that `tid` owns, or NULL. The wait with which `tid` is blocked, or NULL.

@@ -29,6 +29,7 @@ cdef PIState *state_new(PIDirectory *d, void *manager, const Key *key, uint32_t 
     state.manager = manager
     state.n_waiters = 0
     state.top_priority = 0
+    state.is_reordered = 0
     state_hold(d, state, owner)
     return state
 
@@ -47,9 +48,40 @@ cdef void state_set_owner(PIDirectory *d, PIState *state, uint32_t owner) noexce
     state_hold(d, state, owner)
 
 
-cdef void state_add(PIDirectory *d, PIState *state, PIWait *wait) noexcept nogil:
+cdef Waiter *highest_ranked(Waiter **link, Waiter *first) noexcept nogil:
+    cdef PIWait *highest = wait_of(first)
+    cdef PIWait *wait
+    cdef Waiter *w = first.next
+    while w != link[0]:
+        check_queued(w)
+        if state_of(w) != NULL:
+            wait = wait_of(w)
+            if wait.rank > highest.rank or (wait.rank == highest.rank and wait.turn < highest.turn):
+                highest = wait
+        w = w.next
+    return highest.waiter
+
+
+cdef void give_turn(PIDirectory *d, PIWait *wait, uint8_t rank) noexcept nogil:
+    wait.rank = rank
+    wait.turn = d.turns
+    d.turns += 1
+
+
+cdef void wait_rank(PIDirectory *d, PIWait *wait, uint8_t rank) noexcept nogil:
+    check_holds_pi()
+    give_turn(d, wait, rank)
+    wait.state.is_reordered = 1
+
+
+cdef void state_add(PIDirectory *d, PIState *state, PIWait *wait, uint8_t rank) noexcept nogil:
     cdef PIWait **link = &d.blocked[wait.tid % THREAD_CHAINS]
     check_holds_pi()
+    give_turn(d, wait, rank)
+    if rank != wait.priority:
+        state.is_reordered = 1
+    if rank > state.top_priority:
+        state.top_priority = rank
     state.n_waiters += 1
     wait.state = state
     wait.next = link[0]
