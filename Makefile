@@ -162,7 +162,7 @@ covered: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-coverage
 	@cd $(venv)/build/package && touch cython_utility '(tree fragment)' '<stringsource>'
 	@mkdir -p $(COVERAGE)
 	@$(in_venv) gcovr --root $(venv)/build/package --filter $(venv)/build/package/pyfutex/ --filter src/pyfutex/ \
-	    --include-internal-functions --exclude-functions '__Pyx_.*' --gcov-ignore-parse-errors \
+	    --include-internal-functions --gcov-ignore-parse-errors \
 	    --merge-mode-functions=separate --exclude-throw-branches \
 	    --html-details $(COVERAGE)/index.html --txt --print-summary $(venv)/build/package
 
