@@ -137,7 +137,8 @@ cdef int give(Semaphore s, Py_ssize_t n) except -1:
 
 
 cdef class Semaphore:
-    """Permits to take and to give back: `threading.Semaphore`, faster, in this object or in shared memory.
+    """Semaphore(value=1)\n--\n\n\
+    Permits to take and to give back: `threading.Semaphore`, faster, in this object or in shared memory.
 
     A permit belongs to nobody: anybody may release one, and the permits of a process that dies are lost. In shared memory, a
     process that is killed in the moment when it was to take or to hand on a permit may delay the others by a second.
