@@ -22,7 +22,7 @@
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
 #   make compare OLD=run.json NEW=run.json    what became worse; fails past a threshold
 #   make dashboard    a page of all runs in RUNS
-#   make lint     ruff, cython-lint, mypy, stubtest
+#   make lint     ruff, cython-lint, mypy, stubtest, pyright
 #   make clean    remove environments and caches
 #
 # Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
@@ -242,6 +242,7 @@ lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) cython-lint src tests bench
 	$(in_venv) mypy
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
+	$(in_venv) pyright
 
 clean:
 	rm -rf $(venv) $(VENV_TSAN) $(VENV_TSAN_FREE) $(VENV_ASAN) $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB)
