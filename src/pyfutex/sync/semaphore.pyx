@@ -286,6 +286,14 @@ cdef class BoundedSemaphore(Semaphore):
     """A semaphore that never has more permits than it began with: `threading.BoundedSemaphore`.
 
     Its parameters and methods are those of `Semaphore`; a release too many is a ValueError.
+
+    Examples
+    --------
+    >>> from pyfutex.sync import BoundedSemaphore
+    >>> BoundedSemaphore(2).release()
+    Traceback (most recent call last):
+        ...
+    ValueError: Semaphore released too many times
     """
 
     def __repr__(self):
