@@ -244,7 +244,7 @@ docs:
 	@$(MAKE) --no-print-directory documented VENV=$(VENV_DOCS)
 
 documented: $(venv)/.package $(venv)/.group-docs
-	$(in_venv) python -m sphinx --fail-on-warning --keep-going --quiet -b html -d $(SITE)-doctrees docs $(SITE)
+	$(in_venv) python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --write-all -d $(SITE)-parsed docs $(SITE)
 	@echo "$(SITE)/index.html"
 
 dist: $(venv)/.group-dist
