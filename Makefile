@@ -296,7 +296,7 @@ $(venv)/.group-peers: $(venv)/.made pyproject.toml
 # The package, and the Cython modules that the tests and the benchmarks build against the installed package.
 # The stamp bears the time when the build began, so that an edit made meanwhile is built the next time.
 $(venv)/.package: $(venv)/.group-build $(package_files)
-	@echo "building pyfutex"
+	@echo "building pyfutex: a minute or more the first time, then what has changed"
 	@touch $@.begun
 	@$(in_venv) $(pip_build) $(BUILD_ARGS) $(PACKAGE_ARGS) -Cbuild-dir=$(@D)/build/package $(PACKAGE)
 	@mv $@.begun $@
