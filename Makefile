@@ -22,7 +22,9 @@
 #   make instructions    only the instruction counts, saved likewise; needs valgrind
 #   make compare OLD=run.json NEW=run.json    what became worse; fails past a threshold
 #   make dashboard    a page of all runs in RUNS
-#   make lint     ruff, cython-lint, mypy, stubtest
+#   make docs     the site of the documentation, in SITE; any warning fails
+#   make dist     an sdist, a wheel made from it, and what twine says of both; uploads nothing
+#   make lint     ruff, cython-lint, mypy, stubtest, pyright
 #   make clean    remove environments and caches
 #
 # Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
@@ -40,6 +42,8 @@ VENV_PERTURB ?= .venv-perturb
 PYTHON_FREE ?= python3.13t
 PYTHON_TSAN ?= $(error make tsan-free-threaded needs PYTHON_TSAN=prefix/bin/python3.13t: see .ci/build-python)
 CLANG ?= clang-19
+VENV_DOCS ?= .venv-docs
+SITE ?= build/site
 # Qiling's newest release installs on Python 3.12 and older.
 VENV_QILING ?= .venv-qiling
 PYTHON_QILING ?= python3.12
@@ -94,7 +98,7 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .PHONY: demo test stress differential kills fuzz model judge tsan tsan-stock tsan-free-threaded tsan-twin asan asan-stock
 .PHONY: parallel checks checked coverage covered mutants hunted perturb perturbed soak
-.PHONY: qiling bench instructions compare dashboard lint clean
+.PHONY: qiling bench instructions compare dashboard docs documented dist lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
 venv := $(abspath $(VENV))
@@ -241,15 +245,28 @@ compare: $(venv)/.made
 dashboard: $(venv)/.group-dashboards
 	@$(in_bench) python -m dashboard $(RUNS) --output $(DASHBOARD)
 
+docs:
+	@$(MAKE) --no-print-directory documented VENV=$(VENV_DOCS)
+
+documented: $(venv)/.package $(venv)/.group-docs
+	$(in_venv) python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --write-all -d $(SITE)-parsed docs $(SITE)
+	@echo "$(SITE)/index.html"
+
+dist: $(venv)/.group-dist
+	@rm -rf dist
+	$(in_venv) python -m build --quiet
+	$(in_venv) python -m twine check --strict dist/*
+
 lint: $(venv)/.package $(venv)/.group-lint
 	$(in_venv) ruff check .
 	$(in_venv) ruff format --check .
 	$(in_venv) cython-lint src tests bench
 	$(in_venv) mypy
 	$(in_venv) stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest-allowlist pyfutex
+	$(in_venv) pyright
 
 clean:
-	rm -rf $(venv) $(VENV_TSAN) $(VENV_TSAN_FREE) $(VENV_ASAN) $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB)
+	rm -rf $(venv) $(VENV_TSAN) $(VENV_TSAN_FREE) $(VENV_ASAN) $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB) $(VENV_DOCS)
 	rm -rf $(COVERAGE) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -284,7 +301,7 @@ $(venv)/.group-peers: $(venv)/.made pyproject.toml
 # The package, and the Cython modules that the tests and the benchmarks build against the installed package.
 # The stamp bears the time when the build began, so that an edit made meanwhile is built the next time.
 $(venv)/.package: $(venv)/.group-build $(package_files)
-	@echo "building pyfutex"
+	@echo "building pyfutex: a minute or more the first time, then what has changed"
 	@touch $@.begun
 	@$(in_venv) $(pip_build) $(BUILD_ARGS) $(PACKAGE_ARGS) -Cbuild-dir=$(@D)/build/package $(PACKAGE)
 	@mv $@.begun $@

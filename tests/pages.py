@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = re.compile(
     r"<!-- (?P<path>\S+) -->\n```python\n(?P<source>.*?)```\n(?:[^`]*?)```text\n(?P<output>.*?)```", re.DOTALL
 )
+STEP = re.compile(r"(?<!-->)\n```python\n(?P<source>.*?)```\n(?:\n```text\n(?P<output>.*?)```\n)?", re.DOTALL)
 RUN_LIMIT = 60.0
 
 
@@ -29,6 +30,12 @@ def page(path):
 def programs(path):
     """The programs of a page that name a file."""
     return [Program(**match.groupdict()) for match in PROGRAM.finditer(page(path))]
+
+
+def steps(path):
+    """The Python blocks of a page that name no file, as one program: its source, and what the page says it prints."""
+    found = list(STEP.finditer(page(path)))
+    return "\n".join(match["source"] for match in found), "".join(match["output"] or "" for match in found)
 
 
 def links(path):

@@ -76,7 +76,8 @@ cdef _Mapping make_mapping(uint64_t addr, uint64_t length, Memory memory, uint64
 
 @cython.final
 cdef class AddressSpace(Target):
-    """The memory of one guest: regions of host memory at guest addresses.
+    """AddressSpace()\n--\n\n\
+    The memory of one guest: regions of host memory at guest addresses.
 
     Regions are private, or backed by a mappable; operations with `private=None` on the latter are shared, and meet those
     of other address spaces that map the same mappable. Regions never overlap.

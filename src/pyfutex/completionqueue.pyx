@@ -31,7 +31,8 @@ cdef int bell_of(CompletionQueue queue) except -1:
 
 @cython.final
 cdef class CompletionQueue:
-    """Waiters that were taken by a waker, in the order of the wakes.
+    """CompletionQueue()\n--\n\n\
+    Waiters that were taken by a waker, in the order of the wakes.
 
     A `Waiter` made with `queue=` is put here when it is woken. Any number of threads may fill it, with or without the
     GIL, and any number may take from it. A waiter cannot be queued anew before it was taken from here.

@@ -29,7 +29,8 @@ cdef object MONOTONIC = CLOCK_MONOTONIC
 
 @cython.final
 cdef class Futex(FutexWord):
-    """One futex word of a Memory, bound to a manager.
+    """Futex(engine, mem, addr, size=4, /)\n--\n\n\
+    One futex word of a Memory, bound to a manager.
 
     Parameters
     ----------

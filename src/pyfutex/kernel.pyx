@@ -104,7 +104,8 @@ cdef inline void close_two(Word *word, Word *word2) noexcept:
 
 @cython.final
 cdef class Kernel:
-    """The futexes of the host's kernel, by the methods of a `Manager`: who meets whom is decided by real memory.
+    """Kernel(*, futex2=False)\n--\n\n\
+    The futexes of the host's kernel, by the methods of a `Manager`: who meets whom is decided by real memory.
 
     Parameters
     ----------
@@ -431,7 +432,8 @@ cdef class Kernel:
 
 @cython.final
 cdef class KernelFutex(FutexWord):
-    """One futex word of a Memory, bound to a `Kernel`: what `Futex` is to a manager. Its operations are shared.
+    """KernelFutex(engine, mem, addr, /)\n--\n\n\
+    One futex word of a Memory, bound to a `Kernel`: what `Futex` is to a manager. Its operations are shared.
 
     Parameters
     ----------

@@ -47,7 +47,8 @@ cdef tuple KINDS = tuple(KeyKind)
 
 @cython.final
 cdef class Mappable:
-    """The identity of what is mapped: a file, a shared memory segment, anything two address spaces can share.
+    """Mappable(name='')\n--\n\n\
+    The identity of what is mapped: a file, a shared memory segment, anything two address spaces can share.
 
     Two mappings of one mappable meet in shared operations, wherever they are mapped. A mappable has no content; it says
     that memories are the same, and whoever gives one to two memories promises that they are.
@@ -130,7 +131,8 @@ cdef Mappable mappable_numbered(uint64_t serial):
 
 @cython.final
 cdef class Key:
-    """What identifies a futex. Immutable, hashable, comparable.
+    """Key(kind, offset, mappable=None, *, size=4)\n--\n\n\
+    What identifies a futex. Immutable, hashable, comparable.
 
     Parameters
     ----------

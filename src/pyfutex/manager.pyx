@@ -49,7 +49,8 @@ cdef object NORMAL = 0
 
 @cython.final
 cdef class Manager(VectorManager):
-    """Futexes of one address space, in user space: who waits on which word, and whom a wake reaches.
+    """Manager(*, owner_alive=None, profile='linux-6.18')\n--\n\n\
+    Futexes of one address space, in user space: who waits on which word, and whom a wake reaches.
 
     Parameters
     ----------

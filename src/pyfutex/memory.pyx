@@ -98,7 +98,8 @@ cdef extern from *:
 @cython.no_gc_clear
 @cython.final
 cdef class Memory(Target):
-    """Any writable contiguous buffer as a target.
+    """Memory(buffer, base=None, *, mappable=None, offset=0)\n--\n\n\
+    Any writable contiguous buffer as a target.
 
     Parameters
     ----------

@@ -27,7 +27,8 @@ cdef int open_cell(NativeTarget mem, object addr, uint32_t log2_size, Word *word
 
 @cython.final
 cdef class NativeTarget(Target):
-    """Guest memory that C code reaches: a software MMU, for example. The engine calls its functions without the GIL.
+    """NativeTarget(capsule, /)\n--\n\n\
+    Guest memory that C code reaches: a software MMU, for example. The engine calls its functions without the GIL.
 
     Parameters
     ----------

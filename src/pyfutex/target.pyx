@@ -15,7 +15,8 @@ from pyfutex.results import KeyKind
 
 
 cdef class Target:
-    """Memory with atomic access to futex words. Subclass it to serve memory that only Python code can reach.
+    """Target(*args, **kwargs)\n--\n\n\
+    Memory with atomic access to futex words. Subclass it to serve memory that only Python code can reach.
 
     The manager calls a subclass's methods with no lock of its own held, on the thread that called the manager; they may
     do anything, also call the manager. An exception propagates to the caller of the manager, and leaves nothing queued.

@@ -254,7 +254,8 @@ cdef void run_callback(Waiter w) noexcept:
 
 @cython.final
 cdef class Waiter:
-    """One entry of a manager's queue, for callers who queue first and learn later.
+    """Waiter(on_wake=None, *, queue=None, tag=None)\n--\n\n\
+    One entry of a manager's queue, for callers who queue first and learn later.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ class NotHere(Exception):
 class RobustLock(Protocol):
     """A lock that processes share; `pyfutex.sync.Lock` is one."""
 
-    def acquire(self, blocking: bool = True) -> bool:
+    def acquire(self, blocking: bool = True) -> bool:  # pyright: ignore[reportReturnType]
         """Take it. OwnerDied: it is held, and whoever held it before died with it."""
 
     def release(self) -> None:

@@ -56,7 +56,9 @@ cdef class _Living:
 
 @cython.final
 cdef class Task:
-    """A guest thread: its thread id, memory and manager, the call in which it is blocked, and what its exit leaves behind.
+    """Task(tid, mem, manager, *, abi='lp64', byteorder='little', address_limit=None, priority=0, uid=0, \
+         on_complete=None, queue=None, now=None)\n--\n\n\
+    A guest thread: its thread id, memory and manager, the call in which it is blocked, and what its exit leaves behind.
 
     Parameters
     ----------
@@ -193,7 +195,7 @@ cdef class Task:
         return (self.blocked_in.until.clock, self.blocked_in.until.ns)
 
     @cython.critical_section
-    def interrupt(self, error=EINTR, *, sa_restart=False):
+    def interrupt(self, error=4, *, sa_restart=False):  # EINTR; a signature that can be read has literals
         """End the call in which it is blocked: a signal came, its deadline passed, or the emulator wants it out.
 
         Parameters

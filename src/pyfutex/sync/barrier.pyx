@@ -237,7 +237,8 @@ cdef Barrier bind(object buffer, object offset, object parties, uint32_t flags, 
 
 @cython.final
 cdef class Barrier:
-    """A place where a number of threads wait until all of them do, in this object or in shared memory.
+    """Barrier(parties, action=None, timeout=None)\n--\n\n\
+    A place where a number of threads wait until all of them do, in this object or in shared memory.
 
     `Barrier(parties, action=None, timeout=None)` is `threading.Barrier`, and raises its `BrokenBarrierError`. One that
     `create` or `attach` finds in shared memory works between processes.

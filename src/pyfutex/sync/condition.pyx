@@ -224,7 +224,8 @@ cdef int notify(Condition c, uint32_t n) except -1:
 
 @cython.final
 cdef class Condition:
-    """Threads that wait, with a lock let go, until one that has the lock tells them to look again.
+    """Condition(lock=None)\n--\n\n\
+    Threads that wait, with a lock let go, until one that has the lock tells them to look again.
 
     `Condition(lock)` is `threading.Condition`. One in shared memory works between processes: waiters that are killed hold up
     nobody, and who is notified loses no wake to one that dies; but a `notify(1)` may be spent on a waiter that dies the next

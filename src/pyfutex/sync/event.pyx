@@ -54,7 +54,8 @@ cdef int wake_all(Event event, uint32_t seen) except -1:
 
 
 cdef class Event:
-    """A flag that threads wait for: `threading.Event`, faster, in this object or in shared memory.
+    """Event()\n--\n\n\
+    A flag that threads wait for: `threading.Event`, faster, in this object or in shared memory.
 
     Nobody owns it, so nothing is left behind by a process that dies. `set` takes no lock and never blocks: a signal handler
     may call it, even in the thread that waits.

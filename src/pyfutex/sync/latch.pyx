@@ -47,7 +47,8 @@ cdef inline uint32_t left(Latch latch, uint32_t word) noexcept nogil:
 
 
 cdef class Latch:
-    """A count that goes down to zero once: who waits is let go when it is there, and for ever after.
+    """Latch(count)\n--\n\n\
+    A count that goes down to zero once: who waits is let go when it is there, and for ever after.
 
     It counts down for nobody: what a process that dies should have counted stays. In shared memory, a process that is killed
     between the last count and waking the others may delay them by a second.

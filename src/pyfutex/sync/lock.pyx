@@ -41,7 +41,8 @@ cdef int bind(Lock lock, object buffer, object offset, uint32_t flags, Opening h
 
 @cython.final
 cdef class Lock:
-    """A lock that one thread holds at a time, in this object or in shared memory.
+    """Lock(*, pi=False)\n--\n\n\
+    A lock that one thread holds at a time, in this object or in shared memory.
 
     `Lock()` is `threading.Lock`, faster: anybody may release it, and a thread that dies with it leaves it locked. One that
     `create` or `attach` finds in shared memory works between processes, is owned by the thread that acquired it, and

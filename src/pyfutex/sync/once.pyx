@@ -79,7 +79,8 @@ cdef int end(Once once) noexcept:
 
 
 cdef class Once:
-    """Something that is done once, by whoever comes first, while the others wait; in this object or in shared memory.
+    """Once()\n--\n\n\
+    Something that is done once, by whoever comes first, while the others wait; in this object or in shared memory.
 
     If it raises, it was not done, and the next one tries. Nor was it if, in shared memory, whoever did it died meanwhile:
     one of those who wait does it then, and has to expect what the dead one left half done.

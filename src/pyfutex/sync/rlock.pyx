@@ -85,7 +85,8 @@ cdef int let_go(RLock lock) except -1:
 
 @cython.final
 cdef class RLock:
-    """A lock that the thread that holds it may take again, and has to release as often.
+    """RLock()\n--\n\n\
+    A lock that the thread that holds it may take again, and has to release as often.
 
     `RLock()` is `threading.RLock`. One in shared memory works between processes and survives its owner, as a `Lock` does.
 

@@ -290,7 +290,8 @@ cdef RWLock bind(object buffer, object offset, uint32_t n, uint32_t flags, Openi
 
 @cython.final
 cdef class RWLock:
-    """A lock that many threads hold for reading, or one for writing, in this object or in shared memory.
+    """RWLock()\n--\n\n\
+    A lock that many threads hold for reading, or one for writing, in this object or in shared memory.
 
     It prefers writers: once a writer waits, readers that come wait behind it, until it has been in. Among those who wait,
     readers and writers are equal, and it is as fair as a `Lock`: whoever comes at the right moment may be first. It is not
@@ -339,7 +340,7 @@ cdef class RWLock:
         return bytes_with_slots(checked_readers(readers))
 
     @classmethod
-    def create(cls, buffer, offset=0, /, *, readers=SOME_READERS, robust=True):
+    def create(cls, buffer, offset=0, /, *, readers=62, robust=True):
         """Make a lock in memory that other processes may map, too.
 
         Parameters

@@ -137,7 +137,8 @@ cdef int give(Semaphore s, Py_ssize_t n) except -1:
 
 
 cdef class Semaphore:
-    """Permits to take and to give back: `threading.Semaphore`, faster, in this object or in shared memory.
+    """Semaphore(value=1)\n--\n\n\
+    Permits to take and to give back: `threading.Semaphore`, faster, in this object or in shared memory.
 
     A permit belongs to nobody: anybody may release one, and the permits of a process that dies are lost. In shared memory, a
     process that is killed in the moment when it was to take or to hand on a permit may delay the others by a second.
@@ -285,6 +286,14 @@ cdef class BoundedSemaphore(Semaphore):
     """A semaphore that never has more permits than it began with: `threading.BoundedSemaphore`.
 
     Its parameters and methods are those of `Semaphore`; a release too many is a ValueError.
+
+    Examples
+    --------
+    >>> from pyfutex.sync import BoundedSemaphore
+    >>> BoundedSemaphore(2).release()
+    Traceback (most recent call last):
+        ...
+    ValueError: Semaphore released too many times
     """
 
     def __repr__(self):

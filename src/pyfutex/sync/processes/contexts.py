@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiprocessing import context
+import multiprocessing.context as context
 from multiprocessing import get_context as get_stock_context
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-# The primitives are of other classes than those of multiprocessing, hence the overrides that mypy is told to ignore.
+# The primitives are of other classes than those of multiprocessing, hence the overrides that mypy and pyright are to ignore.
+# pyright: reportIncompatibleMethodOverride=false
 class CrashProofContext(context.BaseContext):
     """A context of multiprocessing whose primitives, queues and pools outlive the processes that use them."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing.context as context
 import os
 import threading
-from multiprocessing import context, process
+from multiprocessing import process
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pyfutex.sync.condition import Condition as SharedCondition

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import errno
 import io
+import multiprocessing.context as context
 import os
 import socket
 import struct
-from multiprocessing import connection, context, reduction
+from multiprocessing import connection, reduction
 from typing import TYPE_CHECKING, Any
 
 from pyfutex.sync.errors import TornMessage

@@ -6,8 +6,9 @@ and wiped when the result is on its way: so no task is lost between the two.
 
 from __future__ import annotations
 
+import multiprocessing.context as context
 import struct
-from multiprocessing import context, pool, process
+from multiprocessing import pool, process
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Self
 
@@ -81,7 +82,7 @@ class _Tasks(_QueueOfPool):
                 except TornMessage:
                     # Another worker began to take it, whose slot tells; or the pool gave it up, and knows.
                     self.slot.note(0, 0)
-        return ForkingPickler.loads(memoryview(message)[NAME.size :])
+        return ForkingPickler.loads(memoryview(message)[NAME.size :])  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class _Results(_QueueOfPool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiprocessing import context
+import multiprocessing.context as context
 from typing import TYPE_CHECKING
 
 from pyfutex.sync.barrier import Barrier as SharedBarrier
