@@ -1,0 +1,66 @@
+"""Loops that run a coroutine, a word on which it waits, and what a loop may leave behind."""
+
+import asyncio
+import gc
+import os
+
+import pytest
+
+
+def loop_factory(name):
+    """What makes the loops of a kind; skips the test where their package is missing."""
+    if name == "asyncio":
+        return asyncio.SelectorEventLoop
+    return pytest.importorskip(name, reason=f"needs {name}").new_event_loop
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def new_loop(request):
+    """Make an event loop, of each kind that there is."""
+    return loop_factory(request.param)
+
+
+@pytest.fixture
+def run(new_loop):
+    """Run a coroutine to its end in a loop of its own: ``run(main())``."""
+
+    def run_in_new_loop(coroutine):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(coroutine)
+
+    return run_in_new_loop
+
+
+@pytest.fixture
+def word(manager, memory):
+    """A futex word that holds 0."""
+    return manager.futex(memory, 0)
+
+
+@pytest.fixture
+def queued(manager):
+    """Take turns with the loop until so many waiters are queued: ``await queued(2)``."""
+
+    async def until(n):
+        while len(manager) != n:
+            await asyncio.sleep(0)
+
+    return until
+
+
+@pytest.fixture
+def bells():
+    """Count the eventfds of this process, those of what is garbage aside."""
+
+    def count():
+        while gc.collect():
+            pass
+        targets = []
+        for number in os.listdir("/proc/self/fd"):
+            try:
+                targets.append(os.readlink(f"/proc/self/fd/{number}"))
+            except FileNotFoundError:
+                continue
+        return targets.count("anon_inode:[eventfd]")
+
+    return count
