@@ -10,7 +10,7 @@ MEASURED = 2_000
 BYTES_A_TASK = 1024
 
 
-def test_a_hundred_thousand_tasks_wait_at_once_and_each_goes_on(run, word, queued):
+def test_a_hundred_thousand_tasks_wait_at_once_and_each_goes_on(word, queued):
     async def one():
         nonlocal gone_on
         await aio.wait(word, 0)
@@ -28,7 +28,7 @@ def test_a_hundred_thousand_tasks_wait_at_once_and_each_goes_on(run, word, queue
         return gone_on
 
     gone_on = 0
-    assert run(main()) == MANY
+    assert asyncio.run(main()) == MANY
 
 
 def memory_of(waits, has_begun):

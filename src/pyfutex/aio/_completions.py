@@ -131,9 +131,14 @@ class Completions(Generic[Party]):
 
     def _withdrawn(self, waiter: Waiter) -> None:
         # Called by whoever cancelled a waiter, on any thread.
-        if waiter in self._parties:
-            self._cancelled.append(waiter)
-            os.eventfd_write(self.queue.fileno(), 1)
+        if waiter not in self._parties:
+            return
+        self._cancelled.append(waiter)
+        try:
+            queue = self.queue
+        except AttributeError:
+            return  # the loop has ended meanwhile
+        os.eventfd_write(queue.fileno(), 1)
 
 
 class Reader(Generic[Party]):
