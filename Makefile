@@ -124,8 +124,8 @@ demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest $(venv)/.group-loops $(venv)/.group-dashboards
 	$(in_venv) python -m pytest $(TEST_ARGS)
 
-stress: $(venv)/.tests-native $(venv)/.group-test
-	$(in_venv) PYFUTEX_STRESS=$(STRESS) python -m pytest tests/stress $(TEST_ARGS)
+stress: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-loops
+	$(in_venv) PYFUTEX_STRESS=$(STRESS) python -m pytest tests/stress tests/aio/test_aio_races.py $(TEST_ARGS)
 
 differential: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m differential.campaign $(N) $(DIFFERENTIAL_ARGS)

@@ -108,3 +108,54 @@ def test_permits_of_a_word_reach_tasks_that_are_cancelled_at_random(run, manager
 
     assert run(main()) == 2 * n_permits
     assert word.load() == 0
+
+
+def test_a_lock_is_never_lost_between_cancelled_tasks_and_threads_that_give_up(new_loop, rng, spawn):
+    n_threads, n_loops, n_tasks, n = 2, 2, 8, scaled(200)
+    lock, inside, met = aio.Lock(), 0, 0
+
+    def enter():
+        nonlocal inside, met
+        met += inside
+        inside += 1
+
+    def leave():
+        nonlocal inside
+        inside -= 1
+
+    async def hold():
+        async with lock:
+            enter()
+            try:
+                await asyncio.sleep(0)
+            finally:
+                leave()
+
+    async def tasks(choose):
+        waiting = set()
+        for _ in range(n):
+            waiting |= {asyncio.ensure_future(hold()) for _ in range(n_tasks)}
+            for task in choose.sample(sorted(waiting, key=id), n_tasks // 2):
+                task.cancel()
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    def loop(seed):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(tasks(random.Random(seed)))
+
+    def thread(seed):
+        choose = random.Random(seed)
+        for _ in range(n):
+            if lock.acquire_blocking(timeout=choose.choice((0, 1e-5, 1e-3, LIMIT_SECONDS))):
+                enter()
+                leave()
+                lock.release()
+
+    running = [spawn(loop, rng.random()) for _ in range(n_loops)]
+    running += [spawn(thread, rng.random()) for _ in range(n_threads)]
+    for each in running:
+        each.result(LIMIT_SECONDS)
+    assert (met, inside) == (0, 0)
+    assert not lock.locked()

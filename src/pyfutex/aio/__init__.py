@@ -5,5 +5,9 @@ For asyncio, and loops that plug into it. `pyfutex.aio.anyio` is for trio and wh
 """
 
 from pyfutex.aio._awaits import wait, woken
+from pyfutex.aio._condition import Condition
+from pyfutex.aio._event import Event
+from pyfutex.aio._lock import Lock
+from pyfutex.aio._semaphore import Semaphore
 
-__all__ = ["wait", "woken"]
+__all__ = ["Condition", "Event", "Lock", "Semaphore", "wait", "woken"]
