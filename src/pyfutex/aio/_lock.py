@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+from threading import get_ident
 from typing import TYPE_CHECKING, Literal
 
 from pyfutex.aio._awaits import wait
 from pyfutex.aio._meetings import Gates, end_of, new_word, refuse_in_loop, sleep
 
 if TYPE_CHECKING:
+    import asyncio
     from types import TracebackType
 
 __all__ = ["Lock"]
@@ -30,8 +31,8 @@ class Lock:
     def __init__(self) -> None:
         self._word = new_word()
         self._gates = Gates()
-        # Of the task that holds it; both None while a thread does.
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # While a task holds it: the thread of its loop, and what the other tasks of that loop wait for.
+        self._thread = 0
         self._gate: asyncio.Lock | None = None
 
     async def acquire(self) -> Literal[True]:
@@ -46,7 +47,7 @@ class Lock:
         except BaseException:
             gate.release()
             raise
-        self._loop, self._gate = asyncio.get_running_loop(), gate
+        self._thread, self._gate = get_ident(), gate
         return True
 
     def acquire_blocking(self, blocking: bool = True, timeout: float = -1) -> bool:
@@ -78,20 +79,20 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Release it: any thread may, if a thread acquired it; if a task did, any task of its loop.
+        """Release it: any thread may, if a thread acquired it; if a task did, the thread of its loop.
 
         Raises
         ------
         RuntimeError
-            It is free; or it is held by a task of a loop that does not run here.
+            It is free; or it is held by a task of a loop in another thread.
         """
         gate = self._gate
-        if gate is not None and self._loop is not asyncio._get_running_loop():
-            raise RuntimeError("the lock is held by a task of a loop that does not run in this thread")
+        if gate is not None and self._thread != get_ident():
+            raise RuntimeError("the lock is held by a task of a loop in another thread")
         word = self._word
         if word.load() == FREE:
             raise RuntimeError("release of a lock that is free")
-        self._loop = self._gate = None
+        self._gate = None
         if word.exchange(FREE) == WAITED_FOR:
             word.wake()
         if gate is not None:
