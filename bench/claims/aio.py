@@ -1,4 +1,4 @@
-"""Awaits of a word in asyncio: arming one, waking it beside an eventfd in `add_reader`, and its memory."""
+"""Awaits of a word in asyncio: arming one, waking it beside an eventfd in `add_reader`, processor time, memory."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 GROUP = "aio"
 ARMING_NS = 3000
 RESUME_RATIO = 1.5
+PROCESSOR_RATIO = 0.5
+WAITERS = 200
+POLL_SECONDS = 0.0005
 BYTES_A_TASK = 1024
 TASKS = 10_000
 
@@ -165,6 +168,88 @@ def resuming(plan: Plan) -> Iterator[Row]:
         yield ratio_row(GROUP, name, times["word"], times["bell"], RESUME_RATIO)
 
 
+class Crowd:
+    """Waiters on a word each, whom a thread wakes again and again."""
+
+    def __init__(self, size: int) -> None:
+        self.manager = pyfutex.Manager()
+        memory = new_memory(64 * size)
+        self.words = [self.manager.futex(memory, 64 * i) for i in range(size)]
+
+    def wake_all(self, n: int) -> int:
+        """Wake everybody n times, when all wait again: nanoseconds of processor time, the waiters' included."""
+        start = time.process_time_ns()
+        for _ in range(n):
+            for word in self.words:
+                word.wake()
+            self.await_all()
+        return time.process_time_ns() - start
+
+    def await_all(self) -> None:
+        """Return when everybody waits."""
+        while len(self.manager) < len(self.words):
+            time.sleep(POLL_SECONDS)
+
+    def end(self) -> None:
+        """Let everybody go."""
+        for word in self.words:
+            word.store(1)
+            word.wake()
+
+
+def processor_of_tasks(size: int) -> Contender:
+    """A contender: processor time of n rounds, in which tasks of one loop are woken."""
+
+    async def one(word: pyfutex.Futex) -> None:
+        while word.load() == 0:
+            await aio.wait(word, 0)
+
+    async def main(crowd: Crowd) -> None:
+        await asyncio.gather(*map(one, crowd.words))
+
+    def rounds(n: int) -> int:
+        crowd = Crowd(size)
+        loop = threading.Thread(target=lambda: asyncio.run(main(crowd)), daemon=True)
+        return driven(crowd, [loop], n)
+
+    return rounds
+
+
+def processor_of_threads(size: int) -> Contender:
+    """The same of threads, one a waiter."""
+
+    def one(word: pyfutex.Futex) -> None:
+        while word.load() == 0:
+            word.wait(0)
+
+    def rounds(n: int) -> int:
+        crowd = Crowd(size)
+        return driven(crowd, [threading.Thread(target=one, args=(w,), daemon=True) for w in crowd.words], n)
+
+    return rounds
+
+
+def driven(crowd: Crowd, threads: list[threading.Thread], n: int) -> int:
+    """Nanoseconds of n rounds of a crowd that lives in some threads."""
+    for thread in threads:
+        thread.start()
+    crowd.await_all()
+    elapsed = crowd.wake_all(n)
+    crowd.end()
+    for thread in threads:
+        thread.join()
+    return elapsed
+
+
+def processor(plan: Plan) -> Row:
+    """Processor time of a wake and the wait after it, of tasks against threads."""
+    size = plan.size(WAITERS)
+    contenders = {"tasks": processor_of_tasks(size), "threads": processor_of_threads(size)}
+    times = interleave(contenders, plan.rounds(10), plan.size(20))
+    name = f"processor time a wait, {size} at once: tasks / a thread each"
+    return ratio_row(GROUP, name, times["tasks"], times["threads"], PROCESSOR_RATIO)
+
+
 def bytes_of(n: int, wait: Callable[[], Coroutine[object, object, object]]) -> int:
     """Bytes that n waiting tasks take."""
 
@@ -205,7 +290,8 @@ def size(plan: Plan) -> Row:
 
 
 def measure(plan: Plan) -> Iterator[Row]:
-    """Yield arming, resuming and memory."""
+    """Yield arming, resuming, processor time and memory."""
     yield arming(plan)
     yield from resuming(plan)
+    yield processor(plan)
     yield size(plan)

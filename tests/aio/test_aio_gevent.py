@@ -1,5 +1,7 @@
 """`pyfutex.aio.gevent`: greenlets wait on a word, and their hub goes on meanwhile."""
 
+import gc
+
 import pytest
 
 from pyfutex import Waiter, WaiterState, WaitResult
@@ -112,7 +114,9 @@ def test_a_hub_gives_its_descriptor_back(in_hub, word, bells):
 
     before = bells()
     assert in_hub(main) is WaitResult.WOKEN
-    assert bells() == before
+    while gc.collect():
+        pass
+    assert bells() <= before
 
 
 def test_nothing_is_lost_when_timeouts_and_wakes_race(in_hub, word, manager, spawn):

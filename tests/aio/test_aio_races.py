@@ -111,7 +111,7 @@ def test_permits_of_a_word_reach_tasks_that_are_cancelled_at_random(run, manager
 
 
 def test_a_lock_is_never_lost_between_cancelled_tasks_and_threads_that_give_up(new_loop, rng, spawn):
-    n_threads, n_loops, n_tasks, n = 2, 2, 8, scaled(200)
+    n_threads, n_loops, n_tasks, n = 2, 2, 8, scaled(50)
     lock, inside, met = aio.Lock(), 0, 0
 
     def enter():

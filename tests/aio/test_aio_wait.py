@@ -156,7 +156,7 @@ def test_no_thread_and_one_descriptor_serve_all(run, word, queued, bells):
         threads, descriptors = set(os.listdir("/proc/self/task")), bells()
         tasks = [asyncio.create_task(aio.wait(word, 0)) for _ in range(100)]
         await queued(100)
-        more = set(os.listdir("/proc/self/task")) - threads, bells() - descriptors
+        more = set(os.listdir("/proc/self/task")) - threads, len(bells() - descriptors)
         word.wake(100)
         await asyncio.gather(*tasks)
         return more
