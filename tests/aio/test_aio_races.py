@@ -111,7 +111,7 @@ def test_permits_of_a_word_reach_tasks_that_are_cancelled_at_random(run, manager
 
 
 def test_a_lock_is_never_lost_between_cancelled_tasks_and_threads_that_give_up(new_loop, rng, spawn):
-    n_threads, n_loops, n_tasks, n = 2, 2, 8, scaled(50)
+    n_threads, n_loops, n_tasks, n = 2, 2, 8, scaled(200)
     lock, inside, met = aio.Lock(), 0, 0
 
     def enter():
@@ -134,7 +134,7 @@ def test_a_lock_is_never_lost_between_cancelled_tasks_and_threads_that_give_up(n
     async def tasks(choose):
         waiting = set()
         for _ in range(n):
-            waiting |= {asyncio.ensure_future(hold()) for _ in range(n_tasks)}
+            waiting |= {asyncio.ensure_future(hold()) for _ in range(n_tasks - len(waiting))}
             for task in choose.sample(sorted(waiting, key=id), n_tasks // 2):
                 task.cancel()
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
