@@ -4,6 +4,7 @@ import asyncio
 import os
 
 import pytest
+from resources.test_descriptors import FewDescriptors
 
 from pyfutex import CompletionQueue, Waiter, WaitResult, aio
 
@@ -182,3 +183,15 @@ def test_without_a_running_loop_it_raises_runtime_error(word, manager):
     with pytest.raises(RuntimeError, match="no running event loop"):
         coroutine.send(None)
     assert len(manager) == 0
+
+
+def test_without_a_free_descriptor_the_first_wait_of_a_loop_raises_and_a_later_one_works(run, word, manager):
+    async def main():
+        with FewDescriptors(0):
+            with pytest.raises(OSError, match="files"):
+                await aio.wait(word, 0)
+        assert len(manager) == 0
+        asyncio.get_running_loop().call_soon(word.wake)
+        return await aio.wait(word, 0)
+
+    assert run(main()) is WaitResult.WOKEN
