@@ -5,6 +5,7 @@ import gc
 import warnings
 
 import pytest
+from forking import os_fork, run_in_child
 
 from pyfutex import WaitResult, aio
 
@@ -152,7 +153,7 @@ def test_await_refuses_a_second_loop_while_the_first_waits(new_loop, run, queue_
     first.close()
 
 
-def test_the_child_of_a_fork_waits_in_a_loop_of_its_own(run, word, in_child, queued):
+def test_the_child_of_a_fork_waits_in_a_loop_of_its_own(run, word, queued):
     async def one():
         asyncio.get_running_loop().call_soon(word.wake)
         return await aio.wait(word, 0)
@@ -164,7 +165,7 @@ def test_the_child_of_a_fork_waits_in_a_loop_of_its_own(run, word, in_child, que
     async def main():
         task = asyncio.create_task(aio.wait(word, 0))
         await queued(1)
-        in_child(check)
+        run_in_child(os_fork, check)  # asyncio knows nothing of a fork by C code
         assert word.wake() == 1
         return await task
 
