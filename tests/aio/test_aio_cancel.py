@@ -157,3 +157,20 @@ def test_a_cancelled_await_of_a_vector_gives_its_wake_on(run, word, manager, mem
         return await second
 
     assert run(main()) is WaitResult.WOKEN
+
+
+def test_a_cancelled_await_that_had_got_a_pi_word_keeps_it(run, manager, memory):
+    async def main():
+        assert manager.trylock_pi(memory, 0, tid=7)
+        first, second = Waiter(), Waiter()
+        for waiter, tid in ((first, 8), (second, 9)):
+            assert manager.lock_pi_prepare(waiter, memory, 0, tid=tid) is None
+        task = asyncio.ensure_future(first)
+        await asyncio.sleep(0)
+        manager.unlock_pi(memory, 0, tid=7)
+        await cancelled(task)
+        assert (first.woken, second.woken) == (True, False)
+        manager.unlock_pi(memory, 0, tid=8)
+        return await second
+
+    assert run(main()) is WaitResult.WOKEN
