@@ -60,7 +60,7 @@ def arming(plan: Plan) -> Row:
     """Nanoseconds until a coroutine waits."""
     word = new_word()
     contenders = {"aio": arm(lambda: aio.wait(word, 0)), "future": arm(future)}
-    times = interleave(contenders, plan.rounds(40), plan.size(5000))
+    times = interleave(contenders, plan.rounds(80), plan.size(1000))
     return nanoseconds("arming a wait", times["aio"], times["future"], ARMING_NS)
 
 
@@ -250,6 +250,27 @@ def processor(plan: Plan) -> Row:
     return ratio_row(GROUP, name, times["tasks"], times["threads"], PROCESSOR_RATIO)
 
 
+def uncontended(make: Callable[[], aio.Lock | asyncio.Lock]) -> Contender:
+    """A contender: a lock taken and let go, `async with`, nobody else there."""
+
+    async def loop(n: int) -> int:
+        lock = make()
+        start = time.perf_counter_ns()
+        for _ in range(n):
+            async with lock:
+                pass
+        return time.perf_counter_ns() - start
+
+    return lambda n: asyncio.run(loop(n))
+
+
+def locking(plan: Plan) -> Row:
+    """What it costs that threads may meet on a lock, too."""
+    contenders = {"aio": uncontended(aio.Lock), "asyncio": uncontended(asyncio.Lock)}
+    times = interleave(contenders, plan.rounds(20), plan.size(5000))
+    return ratio_row(GROUP, "a free lock: aio.Lock / asyncio.Lock", times["aio"], times["asyncio"], None)
+
+
 def bytes_of(n: int, wait: Callable[[], Coroutine[object, object, object]]) -> int:
     """Bytes that n waiting tasks take."""
 
@@ -294,4 +315,5 @@ def measure(plan: Plan) -> Iterator[Row]:
     yield arming(plan)
     yield from resuming(plan)
     yield processor(plan)
+    yield locking(plan)
     yield size(plan)

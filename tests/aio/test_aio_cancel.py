@@ -9,7 +9,7 @@ from pyfutex import Waiter, WaitResult, aio
 
 def completions():
     """Those of the running loop."""
-    return aio._awaits._of_loop[asyncio.get_running_loop()]
+    return aio._awaits._completions_of(asyncio.get_running_loop())
 
 
 async def cancelled(task):

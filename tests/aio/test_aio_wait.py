@@ -101,7 +101,7 @@ def test_what_is_not_waited_for_leaves_nothing(run, word, manager, queue_up):
             await Waiter()
         with pytest.raises(RuntimeError, match="into a queue"):
             await queue_up(queue=CompletionQueue())
-        return len(aio._awaits._of_loop[asyncio.get_running_loop()])
+        return len(aio._awaits._completions_of(asyncio.get_running_loop()))
 
     assert run(main()) == 0
     assert len(manager) == 1
