@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from pyfutex.futex import Futex
 from pyfutex.manager import Manager
@@ -45,12 +45,12 @@ class Gates:
     """Of each loop one task at a time gets to the word; the others stand in line before it, first come first served."""
 
     def __init__(self) -> None:
-        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._of_loop: dict[ref[asyncio.AbstractEventLoop], asyncio.Lock] = {}
 
     def here(self) -> asyncio.Lock:
         """Return that of the running loop."""
         loop = asyncio.get_running_loop()
-        gate = self._of_loop.get(loop)
+        gate = self._of_loop.get(ref(loop))
         if gate is None:
-            gate = self._of_loop[loop] = asyncio.Lock()
+            gate = self._of_loop[ref(loop, self._of_loop.pop)] = asyncio.Lock()
         return gate
