@@ -125,11 +125,11 @@ demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 	@echo
 	@$(in_venv) python examples/unicorn_guest --demo
 
-test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest $(venv)/.group-dashboards
+test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest $(venv)/.group-loops $(venv)/.group-dashboards
 	$(in_venv) python -m pytest $(TEST_ARGS)
 
-stress: $(venv)/.tests-native $(venv)/.group-test
-	$(in_venv) PYFUTEX_STRESS=$(STRESS) python -m pytest tests/stress $(TEST_ARGS)
+stress: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-loops
+	$(in_venv) PYFUTEX_STRESS=$(STRESS) python -m pytest tests/stress tests/aio/test_aio_races.py $(TEST_ARGS)
 
 differential: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) PYTHONPATH=tests python -m differential.campaign $(N) $(DIFFERENTIAL_ARGS)
@@ -257,7 +257,7 @@ dist: $(venv)/.group-dist
 	$(in_venv) python -m build --quiet
 	$(in_venv) python -m twine check --strict dist/*
 
-lint: $(venv)/.package $(venv)/.group-lint
+lint: $(venv)/.package $(venv)/.group-lint $(venv)/.group-loops
 	$(in_venv) ruff check .
 	$(in_venv) ruff format --check .
 	$(in_venv) cython-lint src tests bench
@@ -284,7 +284,7 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 	@touch $@
 
 # Where something has no wheel and cannot be built, what needs it is left out, and says so.
-$(venv)/.group-guest $(venv)/.group-dashboards $(venv)/.group-fuzz: $(venv)/.made pyproject.toml
+$(venv)/.group-guest $(venv)/.group-loops $(venv)/.group-dashboards $(venv)/.group-fuzz: $(venv)/.made pyproject.toml
 	@echo "installing what pyproject.toml lists under '$(@F:.group-%=%)'"
 	@$(in_venv) $(pip) --group $(@F:.group-%=%) || echo "not for this Python: what needs '$(@F:.group-%=%)' is left out"
 	@touch $@

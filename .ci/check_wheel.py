@@ -12,8 +12,14 @@ import sysconfig
 PACKAGE = "pyfutex"
 CARRIED = (".so", ".pxd", ".pyi", ".h", "py.typed", "LICENSE")
 NOT_CARRIED = (".c", ".o")
-# Need what an extra brings.
-OF_EXTRAS = ("pyfutex.integrations.qiling", "pyfutex.sidebyside.child", "pyfutex.sidebyside.stock")
+# Need what an extra brings, or are for those who have the other package.
+OF_EXTRAS = (
+    "pyfutex.aio.anyio",
+    "pyfutex.aio.gevent",
+    "pyfutex.integrations.qiling",
+    "pyfutex.sidebyside.child",
+    "pyfutex.sidebyside.stock",
+)
 
 
 def module_names(files: list[pathlib.PurePosixPath]) -> list[str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claims import (
+    aio,
     calls,
     contended,
     crossing,
@@ -60,6 +61,7 @@ SUBJECTS = {
     "crowd": crowd,
     "growth": growth,
     "sizes": sizes,
+    "aio": aio,
     "locks": locks,
     "scaling": scaling,
     "sharing": sharing,

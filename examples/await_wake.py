@@ -1,26 +1,25 @@
 import asyncio
 
-from pyfutex import Manager, Memory, Waiter
+from pyfutex import Futex, Manager, Memory, aio
 
 manager = Manager()
 memory = Memory(bytearray(128))
+words = [manager.futex(memory, addr) for addr in (0, 64)]
 
 
-async def nonzero(addr: int) -> int:
-    waiter = Waiter()
-    while memory.load(addr) == 0:
-        if manager.wait_prepare(waiter, memory, addr, 0) is None:
-            await waiter
-    return memory.load(addr)
+async def nonzero(word: Futex) -> int:
+    while word.load() == 0:
+        await aio.wait(word, 0)
+    return word.load()
 
 
 async def main() -> None:
-    tasks = [asyncio.create_task(nonzero(addr)) for addr in (0, 64)]
+    tasks = [asyncio.create_task(nonzero(word)) for word in words]
     await asyncio.sleep(0)  # one turn of the loop, in which both tasks queue their waiters
     print(len(manager), "queued")
-    for addr, value in ((0, 6), (64, 7)):
-        memory.store(addr, value)
-        manager.wake(memory, addr)
+    for word, value in zip(words, (6, 7), strict=True):
+        word.store(value)
+        word.wake()  # from any thread
     print(await asyncio.gather(*tasks))
 
 

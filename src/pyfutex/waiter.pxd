@@ -11,7 +11,7 @@ cdef class Waiter:
     cdef CWaiter c
     cdef object on_wake             # None, or called with this waiter when it was woken. Immutable
     cdef CompletionQueue queue      # where it goes when woken, or None; an event loop sets its own while it awaits
-    cdef object awaiting            # None, or what tells the event loop that awaits it that it was cancelled
+    cdef object on_cancel           # None, or what tells the event loop that awaits it that it was cancelled
     cdef object manager             # the Manager in which it was queued last
     cdef object target              # the memory on which it waited last; of a vector a tuple
     cdef public object tag

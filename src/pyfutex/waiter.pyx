@@ -180,10 +180,12 @@ cdef inline void withdraw(Waiter w) noexcept:
 
 
 cdef bint waiter_leave(Waiter w) except? True:
+    cdef object on_cancel
     if waiter_phase(w) != QUEUED or not waiter_cancel(w):
         return False
-    if w.awaiting is not None:
-        w.awaiting()
+    on_cancel = w.on_cancel
+    if on_cancel is not None:
+        on_cancel(w)
     return True
 
 
@@ -428,15 +430,21 @@ cdef class Waiter:
         # For pyfutex.aio: have this waiter, if it is still queued, complete into an event loop's queue. Whether it was.
         if self.queue is not None:
             raise RuntimeError("the waiter completes into a queue, or is awaited already")
+        # Before it is sure to complete there: whoever cancels it from then on has to say so.
+        self.on_cancel = on_cancel
         if waiter_phase(self) != QUEUED or notify_through(self, self.c.fd, &queue.c) != OK:
+            self.on_cancel = None
             return False
         self.queue = queue
-        self.awaiting = on_cancel
         return True
+
+    def _tell_when_cancelled(self, on_cancel):
+        # For pyfutex.aio, before it is queued: `on_cancel` is called with this waiter by who takes it out, on any thread.
+        self.on_cancel = on_cancel
 
     def _complete_alone(self):
         # For pyfutex.aio, once the waiter is not queued any more and out of the event loop's queue.
-        self.awaiting = None
+        self.on_cancel = None
         self.queue = None
         self.c.queue = NULL
 

@@ -1,0 +1,13 @@
+"""Waiting in an event loop: coroutines that wait where threads do, on one descriptor a loop, without a thread.
+
+For asyncio, and loops that plug into it. `pyfutex.aio.anyio` is for trio and whatever else anyio runs on,
+`pyfutex.aio.gevent` for greenlets.
+"""
+
+from pyfutex.aio._awaits import wait, woken
+from pyfutex.aio._condition import Condition
+from pyfutex.aio._event import Event
+from pyfutex.aio._lock import Lock
+from pyfutex.aio._semaphore import Semaphore
+
+__all__ = ["Condition", "Event", "Lock", "Semaphore", "wait", "woken"]

@@ -1,0 +1,56 @@
+"""What primitives have on which tasks and threads meet: a word of a manager, and the tasks of each loop in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from weakref import ref
+
+from pyfutex.futex import Futex
+from pyfutex.manager import Manager
+from pyfutex.memory import Memory
+from pyfutex.results import WaitResult
+
+__all__ = ["Gates", "end_of", "new_word", "refuse_in_loop", "sleep"]
+
+_manager = Manager()
+
+
+def new_word(value: int = 0) -> Futex:
+    """Return a word of its own, that holds `value`."""
+    word = Futex(_manager, Memory(bytearray(4)), 0)
+    if value:
+        word.store(value)
+    return word
+
+
+def refuse_in_loop(what: str) -> None:
+    """Raise RuntimeError in a thread that runs a loop: to block it would block who is waited for."""
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError(f"{what} would block the running event loop")
+
+
+def end_of(timeout: float | None) -> float | None:
+    """When a timeout that begins now ends; None: never."""
+    return None if timeout is None else monotonic() + timeout
+
+
+def sleep(word: Futex, val: int, end: float | None) -> bool:
+    """Have this thread sleep while `word` holds `val`, until woken or `end`; False: that came first."""
+    left = None if end is None else max(0.0, end - monotonic())
+    return word.wait(val, left) is not WaitResult.TIMEOUT
+
+
+class Gates:
+    """Of each loop one task at a time gets to the word; the others stand in line before it, first come first served."""
+
+    def __init__(self) -> None:
+        self._of_loop: dict[ref[asyncio.AbstractEventLoop], asyncio.Lock] = {}
+
+    def here(self) -> asyncio.Lock:
+        """Return that of the running loop."""
+        loop = asyncio.get_running_loop()
+        gate = self._of_loop.get(ref(loop))
+        if gate is None:
+            gate = self._of_loop[ref(loop, self._of_loop.pop)] = asyncio.Lock()
+        return gate
