@@ -73,7 +73,8 @@ static inline int pyfutex_piword_lock(uint32_t *word, const struct timespec *dea
 /* Whether whoever had it before the caller died with it; said once. */
 static inline uint32_t pyfutex_piword_died(uint32_t *word)
 {
-    if (__builtin_expect(!(__atomic_load_n(word, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED), 1))
+    /* Acquire: pairs with the release before the kernel handed the word on. */
+    if (__builtin_expect(!(__atomic_load_n(word, __ATOMIC_ACQUIRE) & FUTEX_OWNER_DIED), 1))
         return 0;
     return __atomic_fetch_and(word, ~(uint32_t)FUTEX_OWNER_DIED, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED;
 }
