@@ -39,6 +39,8 @@ LAYERS = (
     "pyfutex.linux.exit pyfutex.linux.timespec",
     "pyfutex.linux.usercopy",
     "pyfutex.aio",
+    "pyfutex.aio._uring pyfutex.aio._waitv",
+    "pyfutex.aio._wordwait",
     "pyfutex.futex pyfutex.kernel",
     "pyfutex.manager pyfutex._kernelwaits",
     "pyfutex._vectormanager",
@@ -101,6 +103,7 @@ SLEEPERS = {
     "region_map_publish",
     "robust_sleep",
     "slots_watch",
+    "words_watch",
 }
 
 
