@@ -19,6 +19,7 @@ INSTALLED = Path(pyfutex.__file__).parent
 
 # From the top down. A module imports from rows below its own alone.
 LAYERS = (
+    "pyfutex.aio._sharedsteps",
     "pyfutex.sync.barrier pyfutex.sync.condition pyfutex.sync.rwlock",
     "pyfutex.sync.lock pyfutex.sync.rlock pyfutex.sync.once",
     "pyfutex.sync.event pyfutex.sync.latch pyfutex.sync.semaphore",

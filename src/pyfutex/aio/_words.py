@@ -6,7 +6,7 @@ import asyncio
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
-from weakref import WeakKeyDictionary, WeakValueDictionary, ref
+from weakref import WeakKeyDictionary, ref
 
 from pyfutex.aio._uring import Ring
 from pyfutex.aio._waitv import Watchers
@@ -86,7 +86,6 @@ class Words:
         # Weak, or a loop that is dropped would be kept by what `_by_loop` has for it.
         self._loop = ref(loop)
         self._engine = _made(io_uring, self._loop)
-        self._gates: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         loop.add_reader(self._engine.fileno(), self._engine.drain)
 
     @classmethod
