@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claims import (
+    awaited,
     calls,
     contended,
     crossing,
@@ -69,6 +70,7 @@ SUBJECTS = {
     "requeue": requeue,
     "wakeall": wakeall,
     "hashes": hashes,
+    "awaited": awaited,
 }
 SUBJECT_SECONDS = 900
 COLUMNS = "{name:<58} {bound:>10} {best:>10} {median:>10} {spread:>19}  {verdict:<7} {note}"

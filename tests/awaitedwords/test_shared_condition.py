@@ -14,7 +14,7 @@ from pyfutex.aio import shared
 __all__ = ["fork", "page"]  # fixtures
 LOCK_AT = 512
 COUNT_AT = 1024
-ITEMS = 300
+ITEMS = 150
 
 
 @pytest.fixture(params=["own", "robust", "plain"])

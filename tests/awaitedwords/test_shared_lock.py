@@ -13,7 +13,7 @@ from pyfutex.aio import shared
 
 __all__ = ["fork", "page"]  # fixtures
 COUNT_AT = 1024
-ROUNDS = 200
+ROUNDS = 100
 SECONDS = 20
 
 

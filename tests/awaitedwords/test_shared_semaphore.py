@@ -11,7 +11,7 @@ from pyfutex import sync
 from pyfutex.aio import shared
 
 __all__ = ["fork", "page"]  # fixtures
-ROUNDS = 300
+ROUNDS = 100
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from awaitedwords.awaiting import started, until
 from pyfutex import Kernel, WaitResult
 
 KERNEL = Kernel()
-PAIRS = 1000
+PAIRS = 500
 CREW = 40
 
 

@@ -24,7 +24,6 @@ WITHOUT_IO_URING = [
     "life/ring_refused.py",
     "awaitedwords/test_words.py",
     "awaitedwords/test_words_life.py",
-    "sync/test_doctor.py",
 ]
 WITHOUT_WAITV = ["sync/test_barrier_deaths.py", "sync/test_rwlock_deaths.py"]
 WITHOUT_WAKE_OP = ["sync/test_lock_signals.py", "sync/test_lock_endings.py"]

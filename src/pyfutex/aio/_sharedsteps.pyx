@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from pyfutex._core.atomic cimport cas_u32, load_acquire_u32, load_relaxed_u32
 from pyfutex._core.kernelcalls cimport kernel_wake
 from pyfutex.memory cimport Memory
-from pyfutex.sync._mutex cimport FREE, HELD, HELD_PARKED, Mutex, mutex_raise
+from pyfutex.sync._mutex cimport FREE, HELD, HELD_PARKED, Mutex, mutex_is_held, mutex_raise
 from pyfutex.sync._robust cimport (
     RobustLock,
     Thread,
@@ -96,11 +96,12 @@ cdef object robust_step(RobustLock *robust, bint has_slept):
     return None
 
 
-def lock_look_after(lock, /):
-    """Nobody let it go for long: should its owner be no more, and nobody have said so, the word says so now."""
+def lock_is_free(lock, /):
+    """Whether nobody holds it. Should its owner be no more, and nobody have said so, the word says so then."""
     cdef Mutex *m = mutex_of(lock)
     if m.robust != NULL:
         robust_look_after(m.robust)
+    return not mutex_is_held(m)
 
 
 def lock_wake_one(lock, /):
@@ -140,6 +141,12 @@ def event_place(Event event, /):
 def event_began(Event event, /):
     """What a wait that begins now has to know."""
     return load_acquire_u32(event.w.word)
+
+
+def event_has_ended(Event event, uint32_t began, /):
+    """Whether the wait is over."""
+    cdef uint32_t seen
+    return bool(event_is_over(event, began, &seen))
 
 
 def event_step(Event event, uint32_t began, /):

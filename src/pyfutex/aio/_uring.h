@@ -173,9 +173,9 @@ static inline int pf_ring_flush(pf_ring *r)
     return syscall(SYS_io_uring_enter, r->fd, 0, 0, PF_ENTER_GETEVENTS, NULL, 0) < 0 ? -errno : 0;
 }
 
-/* Hand over one request: 0, or a negative errno, with which it was not taken. What it has completed at once, or a request that
- * it cancels, is there to be read. */
-static inline int pf_ring_submit(pf_ring *r, const pf_request *request)
+/* Hand over one request: 0, or a negative errno, with which it was not taken. If it has completed at once, that is there to be
+ * read; with PF_ENTER_GETEVENTS, so is the completion of one that it cancels. */
+static inline int pf_ring_submit(pf_ring *r, const pf_request *request, unsigned flags)
 {
     uint32_t tail = *r->sq_tail, at = tail & r->sq_mask;
     long taken;
@@ -184,7 +184,7 @@ static inline int pf_ring_submit(pf_ring *r, const pf_request *request)
     r->sq_array[at] = at;
     __atomic_store_n(r->sq_tail, tail + 1, __ATOMIC_RELEASE);
     PF_STEP();
-    taken = syscall(SYS_io_uring_enter, r->fd, 1, 0, PF_ENTER_GETEVENTS, NULL, 0);
+    taken = syscall(SYS_io_uring_enter, r->fd, 1, 0, flags, NULL, 0);
     if (taken == 1)
         return 0;
     error = taken < 0 ? errno : EAGAIN;
@@ -203,7 +203,7 @@ static inline int pf_ring_wait(pf_ring *r, uint32_t *word, uint32_t val, uint32_
     request.addr2 = val;
     request.addr3 = UINT32_MAX;
     request.user_data = user_data;
-    return pf_ring_submit(r, &request);
+    return pf_ring_submit(r, &request, 0);
 }
 
 /* End a wait, unless it has completed. Its own completion has 0 for `user_data`. */
@@ -214,7 +214,7 @@ static inline int pf_ring_cancel(pf_ring *r, uint64_t user_data)
     request.opcode = PF_OP_ASYNC_CANCEL;
     request.fd = -1;
     request.addr = user_data;
-    return pf_ring_submit(r, &request);
+    return pf_ring_submit(r, &request, PF_ENTER_GETEVENTS);
 }
 
 /* Take the oldest completion: whether there was one. */

@@ -117,7 +117,8 @@ cdef class Ring:
         with cython.critical_section(self):
             futures = []
             if self.pid == getpid():
-                for wait in list(self.waits.values()):
+                # The kernel looks for each among all that are left, the newest first.
+                for wait in reversed(list(self.waits.values())):
                     if wait.future is not None:
                         futures.append(wait.future)
                     if word_abandon(wait):

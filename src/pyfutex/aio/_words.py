@@ -12,10 +12,17 @@ from pyfutex.aio._uring import Ring
 from pyfutex.aio._waitv import Watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any, Protocol
 
     from pyfutex.results import WaitResult
     from pyfutex.target import Target
+
+    class _Limit(Protocol):
+        """What may end a wait, until it is cancelled."""
+
+        def cancel(self) -> None: ...
+
 
 __all__ = ["Words", "why_no_ring"]
 
@@ -120,15 +127,15 @@ class Words:
         """How many threads there are for it: none by io_uring, one for 127 words by futex_waitv."""
         return self._engine.threads
 
-    async def wait(  # its TIMEOUT costs no cancelled await
+    def wait(
         self,
         mem: Target,
         addr: int,
         val: int,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,
         *,
         private: bool | None = None,
-    ) -> WaitResult:
+    ) -> Coroutine[Any, Any, WaitResult]:
         """Wait until woken, provided the word holds `val`.
 
         Parameters
@@ -159,21 +166,34 @@ class Words:
         RuntimeError
             They belong to another event loop, or were closed meanwhile.
         """
+        # Not a coroutine itself, which would be one more for each wait.
+        limit = None if timeout is None else partial(asyncio.get_running_loop().call_later, timeout)
+        return self._wait(mem, addr, val, private, limit)
+
+    async def _wait(
+        self,
+        mem: Target,
+        addr: int,
+        val: int,
+        private: bool | None,
+        limit: Callable[[Callable[[], None]], _Limit] | None,
+    ) -> WaitResult:
+        """As `wait`; `limit` is given what ends it, and is cancelled when it has ended."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop():
             raise RuntimeError("these words belong to another event loop")
         engine = self._engine
         future = loop.create_future()
         wait = engine.begin(future, mem, addr, val, private)
-        timer = None if timeout is None else loop.call_later(timeout, engine.end, wait)
+        limited = None if limit is None else limit(partial(engine.end, wait))
         try:
             await future
         except BaseException:
             engine.abandon(wait)
             raise
         finally:
-            if timer is not None:
-                timer.cancel()
+            if limited is not None:
+                limited.cancel()
         return wait.result()
 
     def close(self) -> None:

@@ -7,12 +7,12 @@ word as one that somebody waits for, awaits a wake (`Words`), and tries again. N
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pyfutex.aio import _sharedsteps as steps
 from pyfutex.aio._words import Words
-from pyfutex.results import WaitResult
 from pyfutex.sync.errors import OwnerDied
 
 if TYPE_CHECKING:
@@ -43,6 +43,25 @@ def _gate_at(address: int) -> asyncio.Lock:
     return gate
 
 
+class _Looks:
+    """Looks now and then whether there is anything left to wait for, which costs the kernel nothing."""
+
+    def __init__(self, look: Callable[[], bool], end: Callable[[], None]) -> None:
+        self._look = look
+        self._end = end
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_LOOK_AGAIN_S, self._again)
+
+    def _again(self) -> None:
+        if self._look():
+            self._end()
+        else:
+            self._timer = self._loop.call_later(_LOOK_AGAIN_S, self._again)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
 class _Awaited:
     """A word that is awaited."""
 
@@ -50,10 +69,10 @@ class _Awaited:
         self._memory, self._addr = place
         self._words = words
 
-    async def _sleep(self, seen: int) -> bool:
-        """Sleep while the word is `seen`; False: that was long, and nobody woke us."""
+    async def _sleep(self, seen: int, look: Callable[[], bool]) -> None:
+        """Sleep while the word is `seen`, until woken or until `look()` says that nobody will."""
         words = self._words or Words.running()
-        return await words.wait(self._memory, self._addr, seen, _LOOK_AGAIN_S) is not WaitResult.TIMEOUT
+        await words._wait(self._memory, self._addr, seen, None, partial(_Looks, look))
 
 
 class Lock(_Awaited):
@@ -129,8 +148,7 @@ class Lock(_Awaited):
 
     async def _take(self, has_slept: bool) -> None:
         while (seen := steps.lock_step(self._lock, has_slept)) is not None:
-            if not await self._sleep(seen):
-                steps.lock_look_after(self._lock)
+            await self._sleep(seen, partial(steps.lock_is_free, self._lock))
             has_slept = True
 
     def release(self) -> None:
@@ -186,7 +204,7 @@ class Semaphore(_Awaited):
         """Take a permit. `asyncio.timeout` gives up."""
         has_slept = False
         while (seen := steps.semaphore_step(self._semaphore, has_slept)) is not None:
-            await self._sleep(seen)
+            await self._sleep(seen, lambda: not self.locked())
             has_slept = True
         return True
 
@@ -231,7 +249,7 @@ class Event(_Awaited):
         """Wait until it is set, now or since the call, even if it has been cleared again. `asyncio.timeout` gives up."""
         began = steps.event_began(self._event)
         while (seen := steps.event_step(self._event, began)) is not None:
-            await self._sleep(seen)
+            await self._sleep(seen, partial(steps.event_has_ended, self._event, began))
         return True
 
     def is_set(self) -> bool:
@@ -320,8 +338,7 @@ class Condition(_Awaited):
     async def _notice(self, seen: int) -> BaseException | None:
         """Sleep until a notice comes: what ended it otherwise."""
         try:
-            while not await self._sleep(seen) and not steps.condition_is_noticed(self._condition, seen):
-                pass
+            await self._sleep(seen, partial(steps.condition_is_noticed, self._condition, seen))
         except (Exception, asyncio.CancelledError) as error:
             return error
         return None
