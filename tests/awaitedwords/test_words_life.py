@@ -103,6 +103,30 @@ def test_the_words_of_closed_loops_do_not_add_up(memory):
     assert descriptors() <= before + 1
 
 
+def test_a_loop_goes_on_in_another_thread(way, memory, spawn):
+    """What a thread asked of io_uring ends with the thread."""
+
+    async def begin():
+        words = Words(io_uring=WAYS[way])
+        return words, await started([words.wait(memory, 4 * i, 0) for i in range(3)], words)
+
+    async def go_on(words, first, second, third):
+        memory.store(0, 1)
+        await until(lambda: KERNEL.wake(memory, 0) or first.done())
+        await until(lambda: KERNEL.wake(memory, 4))
+        assert await first in {WaitResult.WOKEN, WaitResult.MISMATCH}
+        assert await second is WaitResult.WOKEN
+        third.cancel()
+        assert await words.wait(memory, 0, 1, 0.001) is WaitResult.TIMEOUT
+        assert third.cancelled()
+        words.close()
+
+    loop = asyncio.new_event_loop()
+    words, tasks = spawn(loop.run_until_complete, begin()).result()
+    loop.run_until_complete(go_on(words, *tasks))
+    loop.close()
+
+
 @pytest.mark.parametrize("fork", [os_fork, c_fork])
 def test_the_child_of_a_fork_makes_its_own(run, memory, fork):
     async def body(words):

@@ -9,7 +9,7 @@ from posix.unistd cimport getpid
 
 from pyfutex._core.kernelcalls cimport flags2
 from pyfutex._errors cimport raise_errno
-from pyfutex.aio._wordwait cimport WordWait, word_abandon, word_answered, word_wait
+from pyfutex.aio._wordwait cimport ECANCELED, WordWait, word_abandon, word_answered, word_wait
 
 import os
 
@@ -83,14 +83,12 @@ cdef class Ring:
                 raise RuntimeError("these words are closed, or another process's")
             self.last += 1
             wait.number = self.last
-            self.waits[wait.number] = wait
-            answer = ring_wait(&self.ring, wait.host, wait.val, flags2(wait.flag), wait.number)
+            answer = submit(self, wait)
             if answer == -EBUSY:
                 # What has completed and found no room is to be read first.
                 drain(self)
-                answer = ring_wait(&self.ring, wait.host, wait.val, flags2(wait.flag), wait.number)
+                answer = submit(self, wait)
             if answer:
-                del self.waits[wait.number]
                 raise_errno(-answer)
             drain(self)
         return wait
@@ -128,10 +126,18 @@ cdef class Ring:
         return futures
 
 
+cdef int submit(Ring self, WordWait wait) except 1:
+    cdef int answer = ring_wait(&self.ring, wait.host, wait.val, flags2(wait.flag), wait.number)
+    if answer == 0:
+        self.waits[wait.number] = wait
+    return answer
+
+
 cdef int end(Ring self, WordWait wait) except -1:
     cdef int answer
     if wait.is_over or self.pid != getpid() or self.ring.fd < 0:
         return 0
+    wait.is_ending = True
     answer = ring_cancel(&self.ring, wait.number)
     if answer == -EBUSY:
         drain(self)
@@ -143,8 +149,17 @@ cdef int end(Ring self, WordWait wait) except -1:
 
 cdef int drain(Ring self) except -1:
     cdef Completion completion
+    cdef WordWait wait
+    cdef int answer
     while self.ring.fd >= 0 and ring_next(&self.ring, &completion):
         wait = self.waits.pop(completion.user_data, None)
-        if wait is not None:
-            word_answered(<WordWait> wait, completion.res)
+        if wait is None:
+            continue
+        answer = completion.res
+        if answer == -ECANCELED and not wait.is_ending:
+            # The thread that began it has ended, which ends its requests; the loop goes on in another.
+            answer = submit(self, wait)
+            if answer == 0:
+                continue
+        word_answered(wait, answer)
     return 0
