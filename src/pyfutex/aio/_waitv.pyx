@@ -197,6 +197,7 @@ cdef class Watchers:
     cdef object soon
     cdef list sets
     cdef bint is_due
+    cdef bint has_threads
     cdef int n
 
     name = "futex_waitv"
@@ -210,7 +211,8 @@ cdef class Watchers:
         self.sets = []
 
     def __dealloc__(self):
-        if self.fd >= 0:
+        # A thread that is left when the interpreter ends may write to it.
+        if self.fd >= 0 and not (self.has_threads and self.pid == getpid()):
             close(self.fd)
 
     def __del__(self):
@@ -290,6 +292,7 @@ cdef class Watchers:
                 futures += [wait.future for wait in watched.waits if wait is not None and wait.future is not None]
             close(self.fd)
             self.fd = -1
+            self.has_threads = False
             self.n = 0
         return futures
 
@@ -318,6 +321,7 @@ cdef int with_room(Watchers self) except -1:
         if (<Watched> self.sets[i]).n < PLACES:
             return i
     self.sets.append(Watched(self.fd))
+    self.has_threads = True
     return len(self.sets) - 1
 
 

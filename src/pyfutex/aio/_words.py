@@ -10,12 +10,14 @@ from weakref import WeakKeyDictionary, ref
 
 from pyfutex.aio._uring import Ring
 from pyfutex.aio._waitv import Watchers
+from pyfutex.results import WaitResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any, Protocol
 
-    from pyfutex.results import WaitResult
+    from pyfutex.aio._wordwait import WordWait
+    from pyfutex.results import WaitItem
     from pyfutex.target import Target
 
     class _Limit(Protocol):
@@ -170,6 +172,47 @@ class Words:
         limit = None if timeout is None else partial(asyncio.get_running_loop().call_later, timeout)
         return self._wait(mem, addr, val, private, limit)
 
+    async def waitv(
+        self,
+        items: Iterable[WaitItem | tuple[Target, int, int] | tuple[Target, int, int, bool | None]],
+    ) -> int:
+        """Wait until one of several words is woken, provided each holds its value: `Kernel.waitv`, for any number of words.
+
+        Parameters
+        ----------
+        items : iterable of WaitItem or of tuples (mem, addr, val[, private])
+            Not none. Errors are those of `wait`.
+
+        Returns
+        -------
+        int
+            The index of one that was woken; -2: a word held another value. `asyncio.timeout` gives up. A wake that was spent
+            on another of them is passed on.
+        """
+        future = self._running_loop().create_future()
+        waits: list[WordWait] = []
+        first = None
+        try:
+            for item in items:
+                waits.append(self._engine.begin(future, *item[:3], item[3] if len(item) > 3 else None))
+                if future.done():
+                    break
+            if not waits:
+                raise ValueError("there are no words to wait for")
+            await future
+            first = next(i for i, wait in enumerate(waits) if wait.is_over)
+        finally:
+            for i, wait in enumerate(waits):
+                if i != first:
+                    self._engine.abandon(wait)
+        return first if waits[first].result() is WaitResult.WOKEN else -2
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop():
+            raise RuntimeError("these words belong to another event loop")
+        return loop
+
     async def _wait(
         self,
         mem: Target,
@@ -179,11 +222,8 @@ class Words:
         limit: Callable[[Callable[[], None]], _Limit] | None,
     ) -> WaitResult:
         """As `wait`; `limit` is given what ends it, and is cancelled when it has ended."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop():
-            raise RuntimeError("these words belong to another event loop")
         engine = self._engine
-        future = loop.create_future()
+        future = self._running_loop().create_future()
         wait = engine.begin(future, mem, addr, val, private)
         limited = None if limit is None else limit(partial(engine.end, wait))
         try:

@@ -15,7 +15,7 @@ cdef class WordWait:
     cdef int flag           # PRIVATE_FLAG or 0
     cdef int answer         # of the kernel: 0, woken; or a negative errno
     cdef bint is_ending     # the kernel was asked to wait no longer
-    cdef bint is_over
+    cdef readonly bint is_over
     cdef uint64_t number    # its name, in its engine
 
 

@@ -4,4 +4,6 @@ from pyfutex.results import WaitResult
 
 @final
 class WordWait:
+    @property
+    def is_over(self) -> bool: ...
     def result(self) -> WaitResult: ...
