@@ -189,6 +189,38 @@ def test_a_killed_waiter_holds_up_nobody(run, condition, fork):
     run(body)
 
 
+def test_a_notified_task_lets_the_one_before_it_have_the_lock(run, condition, fork):
+    """The lock's wake is spent on it, while another task of the loop, before it in the queue, sleeps on the lock."""
+    listening, told = os.pipe()
+    reading, writing = os.pipe()
+
+    def child():
+        with condition:
+            condition.notify()
+            os.write(told, b"x")
+            return os.read(reading, 1) == b"x"
+
+    async def body(words):
+        awaited = shared.Condition(condition, words=words)
+        (notified,) = await waiting_on(awaited, words)
+        holder = fork(child)
+        assert os.read(listening, 1) == b"x"
+        (before,) = await started([awaited.acquire()], words)
+        os.write(writing, b"x")
+        done, _ = await asyncio.wait([before, notified], return_when=asyncio.FIRST_COMPLETED)
+        if before in done:
+            awaited.release()
+            assert await notified
+        else:
+            assert await before
+            awaited.release()
+        await until(holder.has_ended)
+
+    run(body)
+    for fd in (listening, told, reading, writing):
+        os.close(fd)
+
+
 def condition_waiters(condition):
     """How many wait, as the condition shows."""
     return int(repr(condition).rpartition(", ")[2].rstrip(")>"))
