@@ -135,10 +135,11 @@ def test_a_cancelled_wait_has_the_lock_again(run, condition):
         awaited = shared.Condition(condition, words=words)
         (task,) = await started([wait()], words)
         async with awaited:
-            task.cancel()
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            assert not held
+            for _ in range(3):
+                task.cancel()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                assert not held
         with pytest.raises(asyncio.CancelledError):
             await task
         assert held == [True]
@@ -147,13 +148,18 @@ def test_a_cancelled_wait_has_the_lock_again(run, condition):
     run(body)
 
 
-def test_the_notice_of_a_cancelled_wait_goes_to_another(run, condition):
+@pytest.mark.parametrize("turns", [0, 3], ids=["woken", "asleep"])
+def test_the_notice_of_a_cancelled_wait_goes_to_another(run, condition, turns):
+    """Whether the lock has woken it before the cancellation came, or not."""
+
     async def body(words):
         awaited = shared.Condition(condition, words=words)
         first, second = await waiting_on(awaited, words, 2)
         async with awaited:
             awaited.notify()
             first.cancel()
+            for _ in range(turns):
+                await asyncio.sleep(0)
         assert await second
         assert (await asyncio.gather(first, return_exceptions=True))[0] is not None
 
