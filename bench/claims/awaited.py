@@ -139,7 +139,7 @@ def resumed(plan: Plan) -> Iterator[Row]:
         "word": in_loop(loop, lambda n: found.turns(n, found.by_word, found.wake)),
         "eventfd": in_loop(loop, lambda n: found.turns(n, found.by_eventfd, found.write)),
     }
-    series = interleave(contenders, plan.rounds(30), plan.size(1000))
+    series = interleave(contenders, plan.rounds(90), plan.size(1000))
 
     async def closed() -> None:
         found.words.close()
@@ -190,7 +190,7 @@ def armed(plan: Plan) -> Iterator[Row]:
         "word": in_loop(loop, lambda n: turns(n, word)),
         "future": in_loop(loop, lambda n: turns(n, future)),
     }
-    series = interleave(contenders, plan.rounds(15), 1)
+    series = interleave(contenders, plan.rounds(60), 1)
 
     async def closed() -> None:
         words.close()
