@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from claims import (
     aio,
+    awaited,
     calls,
     contended,
     crossing,
@@ -71,6 +72,7 @@ SUBJECTS = {
     "requeue": requeue,
     "wakeall": wakeall,
     "hashes": hashes,
+    "awaited": awaited,
 }
 SUBJECT_SECONDS = 900
 COLUMNS = "{name:<58} {bound:>10} {best:>10} {median:>10} {spread:>19}  {verdict:<7} {note}"

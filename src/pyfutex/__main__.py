@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from pyfutex import doctor
-from pyfutex.demo import crash, queue
+from pyfutex.demo import awaits, crash, queue
 from pyfutex.inspecting import command as inspect
 from pyfutex.sidebyside import command as qiling
 
@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pyfutex {version('pyfutex')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     demos = commands.add_parser("demo", help="run a demo").add_subparsers(metavar="NAME", required=True)
+    awaits.add_arguments(
+        demos.add_parser("await", help="words of another process, awaited in one event loop")
+    )
     crash.add_arguments(demos.add_parser("crash", help="processes that are killed with a shared lock"))
     queue.add_arguments(demos.add_parser("queue", help="a bounded queue over futex words"))
     inspect.add_arguments(commands.add_parser("inspect", help="what is in an arena, who holds it, who waits"))

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pyfutex.aio import why_no_ring
 from pyfutex.kernel import Kernel
 from pyfutex.sync._arenafile import MADV_POPULATE_WRITE, SHARED_MEMORY
 from pyfutex.sync.errors import OwnerDied
@@ -79,7 +80,22 @@ def examine() -> Iterator[Finding]:
     yield nameless_files()
     yield populating()
     yield looking_in()
-    yield Finding(Verdict.OK, "io_uring", "not needed")
+    yield awaited_words()
+
+
+def awaited_words() -> Finding:
+    """By what the kernel waits for the words that coroutines await."""
+    subject = "awaited words"
+    why = why_no_ring()
+    if why is None:
+        return Finding(Verdict.OK, subject, "by io_uring: no thread, and no wake is lost")
+    without = f"no io_uring ({why.strerror})"
+    if "waitv" not in Kernel.supported:
+        return Finding(
+            Verdict.NO, subject, f"{without} and no futex_waitv: pyfutex.aio awaits words of managers alone"
+        )
+    said = f"{without}: a thread for 127 words; a wake for a word that keeps its value may be lost"
+    return Finding(Verdict.LESS, subject, said)
 
 
 def c_library() -> str:

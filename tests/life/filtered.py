@@ -1,7 +1,7 @@
 """Run pytest where system calls are refused: ``python -m life.filtered ERRNO CALLS PYTEST_ARGUMENTS...``.
 
-CALLS is "new", all of futex_waitv, futex2 and io_uring, or "wake_op", one operation of futex(2): a filter of the kernel's
-(seccomp), as containers have. An exit status of 77: none may be installed here.
+CALLS is "new", all of futex_waitv, futex2 and io_uring; "io_uring", that alone; or "wake_op", one operation of futex(2): a
+filter of the kernel's (seccomp), as containers have. An exit status of 77: none may be installed here.
 """
 
 import ctypes
@@ -16,7 +16,9 @@ RET_ERRNO, RET_ALLOW = 0x0005_0000, 0x7FFF_0000
 LOAD, EQUAL, AND, RETURN = 0x20, 0x15, 0x54, 0x06
 NUMBER_AT, OPERATION_AT = 0, 24  # in struct seccomp_data, of a little-endian machine
 OPERATION_MASK = 127
-NEW = [449, 454, 455, 456, 425, 426, 427]
+IO_URING = [425, 426, 427]
+NEW = [449, 454, 455, 456, *IO_URING]
+NUMBERS = {"new": NEW, "io_uring": IO_URING}
 NOT_PERMITTED = 77
 
 
@@ -41,8 +43,8 @@ def refuse(calls, error):
     """Refuse calls of this process and its children with an errno, for ever; whether that is permitted."""
     refused = [(RETURN, 0, 0, RET_ERRNO | error)]
     code = [(LOAD, 0, 0, NUMBER_AT)]
-    if calls == "new":
-        for number in NEW:
+    if calls in NUMBERS:
+        for number in NUMBERS[calls]:
             code += [(EQUAL, 0, 1, number), *refused]
     else:
         code += [(EQUAL, 0, 4, SYS_FUTEX), (LOAD, 0, 0, OPERATION_AT), (AND, 0, 0, OPERATION_MASK)]

@@ -20,6 +20,11 @@ WITHOUT_NEW = [
     "unit/test_waitv.py",
     "sync/test_doctor.py",
 ]
+WITHOUT_IO_URING = [
+    "life/ring_refused.py",
+    "awaitedwords/test_words.py",
+    "awaitedwords/test_words_life.py",
+]
 WITHOUT_WAITV = ["sync/test_barrier_deaths.py", "sync/test_rwlock_deaths.py"]
 WITHOUT_WAKE_OP = ["sync/test_lock_signals.py", "sync/test_lock_endings.py"]
 
@@ -35,6 +40,8 @@ def watchdog_seconds(watchdog_seconds):
     [
         pytest.param("new", ENOSYS, WITHOUT_NEW + WITHOUT_WAITV, id="new-ENOSYS"),
         pytest.param("new", EPERM, WITHOUT_NEW, id="new-EPERM"),
+        pytest.param("io_uring", ENOSYS, WITHOUT_IO_URING[:1], id="io_uring-ENOSYS"),
+        pytest.param("io_uring", EPERM, WITHOUT_IO_URING, id="io_uring-EPERM"),
         pytest.param("wake_op", ENOSYS, WITHOUT_WAKE_OP, id="wake_op-ENOSYS"),
         pytest.param("wake_op", EPERM, WITHOUT_WAKE_OP[:1], id="wake_op-EPERM"),
     ],

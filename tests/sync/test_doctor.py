@@ -91,5 +91,26 @@ def test_old_kernels_and_file_systems_are_said(monkeypatch):
     assert doctor.nameless_files().verdict is Verdict.LESS
 
 
-def test_io_uring_is_not_needed():
-    assert found("io_uring").said == "not needed"
+@pytest.mark.parametrize(
+    ("why", "supported", "verdict", "said"),
+    [
+        (None, {"waitv"}, Verdict.OK, "io_uring"),
+        (
+            PermissionError(errno.EPERM, "Refused"),
+            {"waitv"},
+            Verdict.LESS,
+            r"no io_uring \(Refused\): a thread",
+        ),
+        (OSError(errno.ENOSYS, "Unknown"), set(), Verdict.NO, r"no io_uring \(Unknown\) and no futex_waitv"),
+    ],
+)
+def test_it_says_by_what_words_are_awaited(monkeypatch, why, supported, verdict, said):
+    class Other:
+        pass
+
+    Other.supported = supported
+    monkeypatch.setattr(doctor, "why_no_ring", lambda: why)
+    monkeypatch.setattr(doctor, "Kernel", Other)
+    finding = doctor.awaited_words()
+    assert finding.verdict is verdict
+    assert re.search(said, finding.said)

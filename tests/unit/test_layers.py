@@ -19,6 +19,7 @@ INSTALLED = Path(pyfutex.__file__).parent
 
 # From the top down. A module imports from rows below its own alone.
 LAYERS = (
+    "pyfutex.aio._sharedsteps",
     "pyfutex.sync.barrier pyfutex.sync.condition pyfutex.sync.rwlock",
     "pyfutex.sync.lock pyfutex.sync.rlock pyfutex.sync.once",
     "pyfutex.sync.event pyfutex.sync.latch pyfutex.sync.semaphore",
@@ -39,6 +40,8 @@ LAYERS = (
     "pyfutex.linux.exit pyfutex.linux.timespec",
     "pyfutex.linux.usercopy",
     "pyfutex.aio",
+    "pyfutex.aio._uring pyfutex.aio._waitv",
+    "pyfutex.aio._wordwait",
     "pyfutex.futex pyfutex.kernel",
     "pyfutex.manager pyfutex._kernelwaits",
     "pyfutex._vectormanager",
@@ -101,6 +104,7 @@ SLEEPERS = {
     "region_map_publish",
     "robust_sleep",
     "slots_watch",
+    "words_watch",
 }
 
 

@@ -1,7 +1,8 @@
 """Waiting in an event loop: coroutines that wait where threads do, on one descriptor a loop, without a thread.
 
-For asyncio, and loops that plug into it. `pyfutex.aio.anyio` is for trio and whatever else anyio runs on,
-`pyfutex.aio.gevent` for greenlets.
+For asyncio, and loops that plug into it. `Words` are those of real memory, which other processes may wake;
+`pyfutex.aio.shared` has the locks that coroutines take beside other processes. `pyfutex.aio.anyio` is for trio and whatever
+else anyio runs on, `pyfutex.aio.gevent` for greenlets.
 """
 
 from pyfutex.aio._awaits import wait, woken
@@ -9,5 +10,6 @@ from pyfutex.aio._condition import Condition
 from pyfutex.aio._event import Event
 from pyfutex.aio._lock import Lock
 from pyfutex.aio._semaphore import Semaphore
+from pyfutex.aio._words import Words, why_no_ring
 
-__all__ = ["Condition", "Event", "Lock", "Semaphore", "wait", "woken"]
+__all__ = ["Condition", "Event", "Lock", "Semaphore", "Words", "wait", "why_no_ring", "woken"]

@@ -31,4 +31,11 @@ Layers of the crash demo, lowest first::
     forgotten       the death of a waiter that a lock may not survive, step by step
     livelines       lines that change in place
     crash           the command: options, the three gangs, exit status
+
+Layers of the await demo, lowest first::
+
+    wordboard       words in a file, and when each was set
+    wordsetter      the unrelated process that sets them
+    wordwaits       four ways to wait for all of them in one event loop
+    awaits          the command: options, rounds, the table
 """

@@ -55,6 +55,11 @@ cdef inline void waitword_init(WaitWord *w, uint32_t *word, int flag) noexcept n
     w.flag = flag
 
 
+# Set WAITERS, if the word is still `seen`: whether it is there.
+cdef inline bint waitword_mark(WaitWord *w, uint32_t seen) noexcept nogil:
+    return seen & WAITERS or cas_u32(w.word, seen, seen | WAITERS)
+
+
 # Wake `n` of those who sleep on a word that holds `held`; if there are fewer, drop WAITERS, unless the word has changed.
 # Whether that is right by then is for the primitive to argue. Requires: attached.
 cdef inline void waitword_wake(WaitWord *w, int n, uint32_t held) noexcept:

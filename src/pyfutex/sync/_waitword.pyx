@@ -4,7 +4,6 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport uint32_t
 
-from pyfutex._core.atomic cimport cas_u32
 from pyfutex._core.clock cimport Deadline, deadline_after
 from pyfutex._core.kernelcalls cimport kernel_wait
 from pyfutex._errors cimport raise_errno
@@ -27,7 +26,7 @@ cdef Shared waitword_bind(WaitWord *w, object buffer, object offset, SharedKind 
 cdef int waitword_sleep(WaitWord *w, uint32_t seen, Deadline until) except 1:
     cdef Deadline limit = until
     cdef int answer
-    if not seen & WAITERS and not cas_u32(w.word, seen, seen | WAITERS):
+    if not waitword_mark(w, seen):
         return 0
     if w.flag == 0:
         limit = deadline_after(LOOK_AGAIN_NS)

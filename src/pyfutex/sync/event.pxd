@@ -27,3 +27,7 @@ cdef class Event:
     cdef uint32_t word          # its own, unless it lies in shared memory
     cdef Shared shared          # None: it lies in this object
     cdef object __weakref__
+
+
+# Whether a wait that found the word `began` is over, now that it is `seen`.
+cdef bint event_is_over(Event event, uint32_t began, uint32_t *seen) noexcept nogil

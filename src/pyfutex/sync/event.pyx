@@ -43,6 +43,11 @@ cdef inline uint32_t without_waiters(uint32_t word) noexcept nogil:
     return word & ~<uint32_t> WAITERS
 
 
+cdef bint event_is_over(Event event, uint32_t began, uint32_t *seen) noexcept nogil:
+    seen[0] = load_acquire_u32(event.w.word)
+    return began & SET or without_waiters(seen[0]) != without_waiters(began)
+
+
 cdef int wake_all(Event event, uint32_t seen) except -1:
     """Set it where somebody may sleep."""
     cdef uint32_t or_set = FUTEX_OP(FUTEX_OP_OR, SET, FUTEX_OP_CMP_EQ, 0)
@@ -159,15 +164,14 @@ cdef class Event:
         bool
             True: it was set, now or since the call, even if it has been cleared again. False: it was not before the timeout.
         """
-        cdef uint32_t began = load_acquire_u32(self.w.word), seen = began
+        cdef uint32_t began = load_acquire_u32(self.w.word), seen
         cdef Deadline until
-        if began & SET:
+        if event_is_over(self, began, &seen):
             return True
         wait_deadline(timeout, &until)
-        while without_waiters(seen) == without_waiters(began):
+        while not event_is_over(self, began, &seen):
             if waitword_sleep(&self.w, seen, until):
-                return without_waiters(load_acquire_u32(self.w.word)) != without_waiters(began)
-            seen = load_acquire_u32(self.w.word)
+                return bool(event_is_over(self, began, &seen))
         return True
 
     def _at_fork_reinit(self):

@@ -44,3 +44,7 @@ cdef class Semaphore:
 
 cdef class BoundedSemaphore(Semaphore):
     pass
+
+
+# Take a permit of one without undo; False: there was none in the word `seen`. `has_slept`: the caller has, on the word.
+cdef bint semaphore_take(Semaphore s, bint has_slept, uint32_t *seen) noexcept

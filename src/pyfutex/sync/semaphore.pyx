@@ -80,22 +80,28 @@ cdef inline bint try_take(Semaphore s) noexcept nogil:
     return False
 
 
+cdef bint semaphore_take(Semaphore s, bint has_slept, uint32_t *seen) noexcept:
+    cdef uint32_t left
+    while True:
+        seen[0] = load_relaxed_u32(s.w.word)
+        if not permits(s, seen[0]):
+            return False
+        left = (seen[0] - PERMIT) | (WAITERS if has_slept else 0)
+        if cas_previous_u32(s.w.word, seen[0], left) == seen[0]:
+            if left & ~seen[0] & WAITERS and permits(s, left):
+                waitword_wake(&s.w, <int> permits(s, left), left)
+            return True
+
+
 cdef bint take(Semaphore s, Deadline until) except -1:
     """Whether a permit came before the deadline."""
     cdef bint has_slept = False
-    cdef uint32_t seen, left
-    while True:
-        seen = load_relaxed_u32(s.w.word)
-        if not permits(s, seen):
-            if waitword_sleep(&s.w, seen, until):
-                return False
-            has_slept = True
-            continue
-        left = (seen - PERMIT) | (WAITERS if has_slept else 0)
-        if cas_previous_u32(s.w.word, seen, left) == seen:
-            if left & ~seen & WAITERS and permits(s, left):
-                waitword_wake(&s.w, <int> permits(s, left), left)
-            return True
+    cdef uint32_t seen
+    while not semaphore_take(s, has_slept, &seen):
+        if waitword_sleep(&s.w, seen, until):
+            return False
+        has_slept = True
+    return True
 
 
 cdef bint take_with_undo(Semaphore s, bint blocking, object timeout) except -1:

@@ -1,0 +1,22 @@
+"""What the tests of awaited words have in common: states of a loop that can be seen."""
+
+import asyncio
+import time
+
+SECONDS = 20
+
+
+async def until(predicate):
+    """Let the loop run until an observable state holds."""
+    give_up = time.monotonic() + SECONDS
+    while not predicate():
+        assert time.monotonic() < give_up, f"{predicate} did not hold within {SECONDS} s"
+        await asyncio.sleep(0)
+
+
+async def started(coroutines, words):
+    """Their tasks, once each of them waits."""
+    before = words.waiting
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    await until(lambda: words.waiting == before + len(tasks))
+    return tasks
