@@ -88,7 +88,7 @@ cdef inline uint32_t known_owner(const Waiter *top, uint32_t owner) noexcept nog
 
 
 cdef inline Waiter *heir_of(Waiter **link) noexcept nogil:
-    """Who gets the word of a key next, whoever else is queued there. In a ring that was not reordered, the first who is blocked.
+    """Who gets the word of a key next, whoever else is queued there: the first who is blocked, if no rank was changed.
 
     As in Linux, whose queues of a word by place and of a lock by rank are two: what is lent to a waiter does not move it in
     front of those who wait for a wake.
