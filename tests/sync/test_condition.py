@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 LOCK_WORD, NOTICES, WAITING = 16, 64, 68
 
 
-@pytest.fixture(params=["private", "shared", "private pi", "shared pi"])
+@pytest.fixture(params=["private", "shared", "private-pi", "shared-pi"])
 def make(request, page):
     """Make a condition, in an object and in shared memory, over an RLock of its own and over a PI Lock."""
 
@@ -24,8 +24,8 @@ def make(request, page):
         return {
             "private": kind,
             "shared": lambda: kind.create(page),
-            "private pi": lambda: kind(sync.Lock(pi=True)),
-            "shared pi": lambda: kind.create(page, 0, sync.Lock.create(page, 128, pi=True)),
+            "private-pi": lambda: kind(sync.Lock(pi=True)),
+            "shared-pi": lambda: kind.create(page, 0, sync.Lock.create(page, 128, pi=True)),
         }[request.param]()
 
     return make_one

@@ -13,7 +13,7 @@ from pyfutex.sync import Lock
 
 LOCKS = {
     "private": Lock,
-    "private pi": lambda: Lock(pi=True),
+    "private-pi": lambda: Lock(pi=True),
     "shared": lambda: Lock.create(mmap.mmap(-1, mmap.PAGESIZE), robust=False),
     "robust": lambda: Lock.create(mmap.mmap(-1, mmap.PAGESIZE)),
     "pi": lambda: Lock.create(mmap.mmap(-1, mmap.PAGESIZE), pi=True),
