@@ -7,7 +7,7 @@ import signal
 from abc import abstractmethod
 from errno import EAGAIN, ETIMEDOUT
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from differential import kernel
 from differential.agents import Agent, until
@@ -32,6 +32,8 @@ import pyfutex
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LEAST_TID: Final = 4096  # arguments of WAKE_OP have 12 bits
+
 
 class Member(Agent):
     """A thread that is watched through /proc."""
@@ -53,22 +55,32 @@ class Member(Agent):
         return int(address)
 
 
+def unmistakable(thread: int) -> Member:
+    """One whose id is no number that a step writes: 2047 from a WAKE_OP would be taken for the id of thread 2047."""
+    too_low = []
+    while (member := Member(thread)).tid < LEAST_TID:
+        too_low.append(member)
+    for each in too_low:
+        each.end()
+    return member
+
+
 class Team:
     """The threads of the sleeping sides, which outlive a script."""
 
     def __init__(self) -> None:
-        self.members = [Member(thread) for thread in range(MAX_THREADS)]
+        self.members = [unmistakable(thread) for thread in range(MAX_THREADS)]
         self.stuck: list[Any] = []
 
     def end(self, thread: int) -> None:
         self.members[thread].end()
-        self.members[thread] = Member(thread)
+        self.members[thread] = unmistakable(thread)
 
     def replace(self, side: SleepingSide) -> None:
         """Leave those of a side alone who sleep for good, with all that they sleep on."""
         self.stuck.append(side)
         for thread in side.calls:
-            self.members[thread] = Member(thread)
+            self.members[thread] = unmistakable(thread)
 
     def close(self) -> None:
         for member in self.members:

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pyfutex.aio._awaits import woken
+from pyfutex.aio._held import Held
 from pyfutex.aio._lock import Lock
 from pyfutex.aio._meetings import end_of, new_word, refuse_in_loop
 from pyfutex.results import ALL, WaitResult
@@ -14,14 +15,13 @@ from pyfutex.waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 __all__ = ["Condition"]
 
 T = TypeVar("T")
 
 
-class Condition:
+class Condition(Held):
     """A condition for tasks and threads of one process, over an `aio.Lock`.
 
     Parameters
@@ -127,22 +127,6 @@ class Condition:
                 cancelled = error
             else:
                 return cancelled
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def __enter__(self) -> bool:
-        return self.acquire_blocking()
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
 
     def __repr__(self) -> str:
         return f"<Condition over {self.lock!r}>"

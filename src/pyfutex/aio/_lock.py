@@ -6,18 +6,18 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Literal
 
 from pyfutex.aio._awaits import wait
+from pyfutex.aio._held import Held
 from pyfutex.aio._meetings import Gates, end_of, new_word, refuse_in_loop, sleep
 
 if TYPE_CHECKING:
     import asyncio
-    from types import TracebackType
 
 __all__ = ["Lock"]
 
 FREE, HELD, WAITED_FOR = 0, 1, 2
 
 
-class Lock:
+class Lock(Held):
     """A lock for tasks and threads of one process: `asyncio.Lock` to the ones, `threading.Lock` to the others.
 
     Tasks of one loop get it in the order in which they came. Between loops and threads there is no order: whoever comes
@@ -101,22 +101,6 @@ class Lock:
     def locked(self) -> bool:
         """Tell whether anybody holds it."""
         return self._word.load() != FREE
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def __enter__(self) -> bool:
-        return self.acquire_blocking()
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
 
     def __repr__(self) -> str:
         return f"<Lock {'locked' if self.locked() else 'unlocked'} at {id(self):#x}>"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pyfutex.aio._awaits import wait
+from pyfutex.aio._held import Held
 from pyfutex.aio._meetings import Gates, end_of, new_word, refuse_in_loop, sleep
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 __all__ = ["Semaphore"]
 
 MOST = (1 << 32) - 1
 
 
-class Semaphore:
+class Semaphore(Held):
     """Permits for tasks and threads of one process. Tasks of one loop get theirs in the order in which they came.
 
     Parameters
@@ -94,22 +92,6 @@ class Semaphore:
             if word.compare_exchange(seen, seen - 1):
                 return True
         return False
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def __enter__(self) -> bool:
-        return self.acquire_blocking()
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
 
     def __repr__(self) -> str:
         return f"<Semaphore value={self.value} at {id(self):#x}>"
