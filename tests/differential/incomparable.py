@@ -64,6 +64,10 @@ def why_not_by_any(step: Step, manager: PreparedSide) -> str | None:
     # What the machine does not permit.
     if isinstance(step, Schedule) and not manager.may_be_real_time:
         return "no real-time priorities permitted here"
+    # Of an owner that had a higher priority than those behind it when it got the lock, the kernel does not note what they
+    # lend until one of them comes or goes; a change of its own priority meanwhile is taken for all it has.
+    if isinstance(step, Schedule) and is_waited_for(manager, step.thread):
+        return "a new priority for an owner who is waited for"
     # The kernel queues all words that hash to one bucket in one list, and requeueing within a bucket leaves the waiter
     # where it is. So whether it stands before or behind those who wait at its new word already is a matter of the
     # addresses. pyfutex always queues it behind them.
@@ -124,6 +128,15 @@ def locks_awaited(step: Signal | Restart, manager: PreparedSide) -> list[int]:
         for info in manager.engine.waiters()
         if info.waiter is manager.sleepers[step.thread].waiter and info.kind == "PI"
     ]
+
+
+def is_waited_for(manager: PreparedSide, thread: int) -> bool:
+    """Whether a word that names a thread has waiters of PI operations."""
+    return any(
+        manager.load(word) & TID_MASK == manager.tid(thread) and "PI" in kinds_at(manager, word, private)
+        for word in range(MAX_WORDS)
+        for private in (True, False)
+    )
 
 
 def is_stray(manager: PreparedSide, word: int) -> bool:
