@@ -9,12 +9,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class Held:
-    """Held for the time of a block: of a coroutine by `async with`, of a thread by `with`."""
+class HeldByTasks:
+    """Held for the time of a block of a coroutine, by `async with`."""
 
     if TYPE_CHECKING:  # methods, or those of the lock that a condition is over
         acquire: Callable[[], Awaitable[bool]]
-        acquire_blocking: Callable[[], bool]
         release: Callable[[], None]
 
     async def __aenter__(self) -> None:
@@ -24,6 +23,13 @@ class Held:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.release()
+
+
+class Held(HeldByTasks):
+    """Held by threads, too, by `with`."""
+
+    if TYPE_CHECKING:
+        acquire_blocking: Callable[[], bool]
 
     def __enter__(self) -> bool:
         return self.acquire_blocking()

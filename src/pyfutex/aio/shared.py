@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pyfutex.aio import _sharedsteps as steps
+from pyfutex.aio._held import HeldByTasks
 from pyfutex.aio._words import Words
 from pyfutex.sync.errors import OwnerDied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from pyfutex import sync
     from pyfutex.memory import Memory
@@ -75,7 +75,7 @@ class _Awaited:
         await words._wait(self._memory, self._addr, seen, None, partial(_Looks, look))
 
 
-class Lock(_Awaited):
+class Lock(_Awaited, HeldByTasks):
     """A shared lock, taken by coroutines.
 
     The tasks of a loop queue for it, the first one first, and the first of them waits for it beside threads and processes.
@@ -171,16 +171,8 @@ class Lock(_Awaited):
         """Say, after `OwnerDied`, that what the lock protects is whole again; see `sync.Lock.consistent`."""
         self._lock.consistent()
 
-    async def __aenter__(self) -> None:
-        await self.acquire()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-class Semaphore(_Awaited):
+class Semaphore(_Awaited, HeldByTasks):
     """A shared semaphore, whose permits coroutines take.
 
     Parameters
@@ -215,14 +207,6 @@ class Semaphore(_Awaited):
     def locked(self) -> bool:
         """Whether there is no permit."""
         return self._semaphore.value == 0
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
 
 
 class Event(_Awaited):
@@ -265,7 +249,7 @@ class Event(_Awaited):
         self._event.clear()
 
 
-class Condition(_Awaited):
+class Condition(_Awaited, HeldByTasks):
     """A shared condition, on which coroutines wait until a thread or a coroutine of any process tells them to look again.
 
     Parameters
@@ -368,11 +352,3 @@ class Condition(_Awaited):
     def notify_all(self) -> None:
         """Let all that wait go on; see `sync.Condition.notify_all`."""
         self._condition.notify_all()
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
