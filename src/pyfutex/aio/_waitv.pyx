@@ -262,10 +262,7 @@ cdef class Watchers:
         """Answer the waits that are over."""
         with cython.critical_section(self):
             if self.fd >= 0:
-                try:
-                    os.eventfd_read(self.fd)
-                except BlockingIOError:
-                    pass
+                take_note(self.fd)
                 for watched in self.sets:
                     gather(self, <Watched> watched)
 
@@ -287,7 +284,7 @@ cdef class Watchers:
                 store_release_u32(&watched.watcher.c.closing, 1)
                 ring_bell(watched)
             for watched in sets:
-                watched.thread.join()
+                join(watched)
                 gather(self, watched)
                 futures += [wait.future for wait in watched.waits if wait is not None and wait.future is not None]
             close(self.fd)
@@ -295,6 +292,19 @@ cdef class Watchers:
             self.has_threads = False
             self.n = 0
         return futures
+
+
+cdef int take_note(int fd) except -1:
+    try:
+        os.eventfd_read(fd)
+    except BlockingIOError:
+        pass
+    return 0
+
+
+cdef int join(Watched watched) except -1:
+    watched.thread.join()
+    return 0
 
 
 cdef int changed(Watchers self, Watched watched) except -1:
