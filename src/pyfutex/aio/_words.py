@@ -191,7 +191,7 @@ class Words:
         """
         future = self._running_loop().create_future()
         waits: list[WordWait] = []
-        first = None
+        first = -1
         try:
             for item in items:
                 waits.append(self._engine.begin(future, *item[:3], item[3] if len(item) > 3 else None))
