@@ -92,7 +92,7 @@ def awaited_words() -> Finding:
     without = f"no io_uring ({why.strerror})"
     if "waitv" not in Kernel.supported:
         return Finding(
-            Verdict.NO, subject, f"{without} and no futex_waitv: pyfutex.aio awaits words of managers alone"
+            Verdict.LESS, subject, f"{without} and no futex_waitv: pyfutex.aio awaits words of managers alone"
         )
     said = f"{without}: a thread for 127 words; a wake for a word that keeps its value may be lost"
     return Finding(Verdict.LESS, subject, said)
