@@ -195,14 +195,20 @@ def on_a_latch(latch: Any) -> Blocked:
 def on_a_condition(condition: Any) -> Blocked:
     """A condition, waited for by whoever holds its lock."""
 
+    waiting = []  # changed under the lock: a notice to nobody is lost
+
     def wait(timeout: float | None) -> object:
         with condition:
-            return condition.wait(timeout)
+            waiting.append(None)
+            try:
+                return condition.wait(timeout)
+            finally:
+                waiting.pop()
 
     def notify() -> bool:
         with condition:
             condition.notify_all()
-        return True
+            return bool(waiting)
 
     return Blocked(wait, notify, True, False)
 
