@@ -101,7 +101,12 @@ def test_old_kernels_and_file_systems_are_said(monkeypatch):
             Verdict.LESS,
             r"no io_uring \(Refused\): a thread",
         ),
-        (OSError(errno.ENOSYS, "Unknown"), set(), Verdict.LESS, r"no io_uring \(Unknown\) and no futex_waitv"),
+        (
+            OSError(errno.ENOSYS, "Unknown"),
+            set(),
+            Verdict.LESS,
+            r"no io_uring \(Unknown\) and no futex_waitv",
+        ),
     ],
 )
 def test_it_says_by_what_words_are_awaited(monkeypatch, why, supported, verdict, said):
