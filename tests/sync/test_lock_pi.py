@@ -1,5 +1,6 @@
 """Priority inheritance: who holds a lock is as urgent as who waits for it."""
 
+import fcntl
 import mmap
 import os
 import signal
@@ -304,14 +305,15 @@ def test_an_event_loop_hears_of_signals_as_ever(lock, hold, handle, spawn, wait_
 def test_a_descriptor_that_the_program_has_closed_is_not_set_again(lock, hold, spawn, wait_until):
     reads, writes = socket.socketpair()
     writes.setblocking(False)
-    before = signal.set_wakeup_fd(writes.fileno())
+    # A number that nobody gets next: the lowest free one is taken.
+    descriptor = fcntl.fcntl(writes, fcntl.F_DUPFD, 500)
+    before = signal.set_wakeup_fd(descriptor)
     owner = hold(lock)
     me = threading.current_thread().native_id
 
     def close():
         wait_until(lambda: sleeps(me))
-        reads.close()
-        writes.close()
+        os.close(descriptor)
         owner.lets_go()
 
     closer = spawn(close)
@@ -319,6 +321,8 @@ def test_a_descriptor_that_the_program_has_closed_is_not_set_again(lock, hold, s
     closer.result()
     lock.release()
     assert signal.set_wakeup_fd(before) == -1
+    reads.close()
+    writes.close()
 
 
 def test_descriptors_that_the_program_closes_are_not_missed(tmp_path, wait_until):
