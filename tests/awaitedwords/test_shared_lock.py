@@ -36,6 +36,19 @@ def add_one(page):
     struct.pack_into("Q", page, COUNT_AT, n + 1)
 
 
+@pytest.fixture
+def counting(fork, lock, page):
+    """Start a process that counts under the lock: ``counting()``."""
+
+    def child():
+        for _ in range(ROUNDS):
+            with lock:
+                add_one(page)
+        return True
+
+    return lambda: fork(child)
+
+
 def test_what_is_free_is_taken_at_once(run, lock):
     async def body(words):
         awaited = shared.Lock(lock, words=words)
@@ -80,13 +93,7 @@ def test_two_objects_for_one_lock_have_one_queue(run, robust, page):
     run(body)
 
 
-def test_tasks_and_processes_lose_no_count(run, lock, page, fork):
-    def child():
-        for _ in range(ROUNDS):
-            with lock:
-                add_one(page)
-        return True
-
+def test_tasks_and_processes_lose_no_count(run, lock, page, counting):
     async def body(words):
         async def task():
             for _ in range(ROUNDS // 10):
@@ -95,13 +102,31 @@ def test_tasks_and_processes_lose_no_count(run, lock, page, fork):
                     await asyncio.sleep(0)
 
         awaited = shared.Lock(lock, words=words)
-        children = [fork(child) for _ in range(2)]
+        children = [counting() for _ in range(2)]
         await asyncio.gather(*[task() for _ in range(10)])
         await until(lambda: all(each.has_ended() for each in children))
         assert [each.status for each in children] == [0, 0]
         assert struct.unpack_from("Q", page, COUNT_AT) == (3 * ROUNDS,)
 
     run(body)
+
+
+def test_two_loops_in_two_threads_share_one_object(robust, page, spawn):
+    awaited = shared.Lock(robust)
+
+    async def task():
+        for _ in range(ROUNDS):
+            async with awaited:
+                add_one(page)
+                await asyncio.sleep(0)
+
+    async def two_tasks():
+        await asyncio.wait_for(asyncio.gather(task(), task()), SECONDS)
+
+    for loop in [spawn(asyncio.run, two_tasks()) for _ in range(2)]:
+        loop.result()
+    assert struct.unpack_from("Q", page, COUNT_AT) == (4 * ROUNDS,)
+    assert not robust.locked()
 
 
 def test_two_loops_in_two_processes_lose_no_count(run, robust, page, fork):
@@ -284,13 +309,7 @@ def test_a_cancelled_wait_leaves_the_lock_to_others(run, lock):
     run(body)
 
 
-def test_cancels_and_releases_race_and_nobody_is_left_asleep(run, lock, page, fork, rng):
-    def child():
-        for _ in range(ROUNDS):
-            with lock:
-                add_one(page)
-        return True
-
+def test_cancels_and_releases_race_and_nobody_is_left_asleep(run, lock, page, counting, rng):
     async def body(words):
         async def task():
             for _ in range(ROUNDS // 10):
@@ -305,7 +324,7 @@ def test_cancels_and_releases_race_and_nobody_is_left_asleep(run, lock, page, fo
 
         done = []
         awaited = shared.Lock(lock, words=words)
-        other = fork(child)
+        other = counting()
         await asyncio.gather(*[task() for _ in range(10)])
         await until(other.has_ended)
         assert other.status == 0

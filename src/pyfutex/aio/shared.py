@@ -105,6 +105,7 @@ class Lock(_Awaited, HeldByTasks):
         super().__init__(steps.lock_place(lock), words)
         self._lock = lock
         self._has_owner = steps.lock_has_owner(lock)
+        # Of the loop whose task took it last: written by who holds the lock, so by one loop at a time.
         self._gate: asyncio.Lock | None = None
 
     async def acquire(self) -> Literal[True]:
@@ -132,7 +133,7 @@ class Lock(_Awaited, HeldByTasks):
         if not self._has_owner:
             await self._take(has_slept)
             return True
-        gate = self._gate = _gate_at(self._memory.host_address + self._addr - self._memory.base)
+        gate = _gate_at(self._memory.host_address + self._addr - self._memory.base)
         if has_slept and gate.locked():
             # A wake that was spent on us is to reach whoever waits for the lock, who may be the one before us.
             steps.lock_wake_one(self._lock)
@@ -140,10 +141,12 @@ class Lock(_Awaited, HeldByTasks):
         try:
             await self._take(has_slept)
         except OwnerDied:
+            self._gate = gate
             raise
         except BaseException:
             gate.release()
             raise
+        self._gate = gate
         return True
 
     async def _take(self, has_slept: bool) -> None:
@@ -159,9 +162,10 @@ class Lock(_Awaited, HeldByTasks):
         RuntimeError
             Nobody holds it, or another thread does.
         """
+        gate = self._gate  # before a task of another loop may take the lock
         self._lock.release()
-        if self._has_owner and self._gate is not None and self._gate.locked():
-            self._gate.release()
+        if gate is not None and gate.locked():
+            gate.release()
 
     def locked(self) -> bool:
         """Whether somebody holds it."""
