@@ -7,6 +7,7 @@ from pyfutex._core.clock cimport Deadline
 
 cdef extern from "kernelcalls.h" nogil:
     const int PRIVATE_FLAG "FUTEX_PRIVATE_FLAG"
+    const uint32_t MATCH_ANY "FUTEX_BITSET_MATCH_ANY"
     const int WAITV_MAX "PF_WAITV_MAX"
 
     ctypedef struct WaitvItem "pf_waitv":

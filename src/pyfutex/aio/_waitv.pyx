@@ -74,6 +74,7 @@ cdef void tell(int fd) noexcept nogil:
 
 cdef inline void over(Place *place, int answer) noexcept nogil:
     place.answer = answer
+    # Release: pairs with the acquire load in gather, which reads the answer.
     store_release_u32(&place.state, OVER)
 
 
@@ -281,6 +282,7 @@ cdef class Watchers:
             if self.fd < 0 or self.pid != getpid():
                 return futures
             for watched in sets:
+                # Before the bell: pairs with the load in words_watch, which comes after the bell was read.
                 store_release_u32(&watched.watcher.c.closing, 1)
                 ring_bell(watched)
             for watched in sets:
@@ -347,6 +349,7 @@ cdef int arm(Watchers self, WordWait wait) except -1:
     watched.waits[i] = wait
     watched.n += 1
     self.n += 1
+    # Release: pairs with the acquire load in ask, which reads what is to be waited on.
     store_release_u32(&place.state, ARMED)
     return changed(self, watched)
 
@@ -365,6 +368,7 @@ cdef int gather(Watchers self, Watched watched) except -1:
     cdef int i
     for i in range(PLACES):
         place = &watched.watcher.c.places[i]
+        # Acquire: pairs with the release in over.
         if load_acquire_u32(&place.state) == OVER:
             wait = watched.waits[i]
             watched.waits[i] = None

@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_u32, fetch_add_u32, load_acquire_u32, load_relaxed_u32, store_relaxed_u32
 from pyfutex._core.clock cimport Deadline, deadline_never
-from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_wait, kernel_wake
+from pyfutex._core.kernelcalls cimport MATCH_ANY, PRIVATE_FLAG, kernel_wait, kernel_wake
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport (
     mutex_consistent,
@@ -40,7 +40,6 @@ from threading import BrokenBarrierError
 cdef enum:
     MOST_PARTIES = 0x100000
     SOME_PARTIES = 30
-    EVERYBODY = 0xFFFFFFFF
 
 
 # --- with the mutex held -----------------------------------------------------------------------------------------------
@@ -52,7 +51,7 @@ cdef inline uint32_t state_of(Barrier b) noexcept nogil:
 cdef void enter_state(Barrier b, BarrierState state) noexcept nogil:
     store_relaxed_u32(&b.words.state, state)
     fetch_add_u32(&b.words.turn, 1)
-    kernel_wake(&b.words.turn, 0x7FFFFFFF, EVERYBODY, b.m.flag)
+    kernel_wake(&b.words.turn, 0x7FFFFFFF, MATCH_ANY, b.m.flag)
 
 
 cdef void count_again(Barrier b) noexcept nogil:
@@ -96,7 +95,7 @@ cdef RobustLock *take_slot(Barrier b, Thread *t) except NULL:
         enter_state(b, BROKEN)
         raise BrokenBarrierError
     fetch_add_u32(&b.words.roster, 1)
-    kernel_wake(&b.words.roster, 1, EVERYBODY, 0)
+    kernel_wake(&b.words.roster, 1, MATCH_ANY, 0)
     return &b.slots.first[at]
 
 
@@ -161,7 +160,7 @@ cdef int barrier_sleep(Barrier b, uint32_t turn, uint32_t roster, Deadline until
     if b.slots.n:
         why = slots_watch(&b.slots, &b.words.turn, turn, &b.words.roster, roster, until)
     else:
-        why = <int> kernel_wait(&b.words.turn, turn, EVERYBODY, until, b.m.flag)
+        why = <int> kernel_wait(&b.words.turn, turn, MATCH_ANY, until, b.m.flag)
     return 0 if why == -EAGAIN else why
 
 

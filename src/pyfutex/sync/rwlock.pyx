@@ -21,7 +21,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u64,
 )
 from pyfutex._core.clock cimport Deadline, deadline_never
-from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_wait
+from pyfutex._core.kernelcalls cimport MATCH_ANY, PRIVATE_FLAG, kernel_wait
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport (
     mutex_consistent,
@@ -46,7 +46,6 @@ import operator
 
 cdef enum:
     MOST_READERS = 0x100000
-    EVERYBODY = 0xFFFFFFFF
 
 
 # --- the gate ----------------------------------------------------------------------------------------------------------
@@ -187,7 +186,7 @@ cdef int drain_count(RWLock rw, Deadline until, bint waits) except 1:
             return -EBUSY
         note_sleep()
         with nogil:
-            why = <int> kernel_wait(&rw.words.readers, seen, EVERYBODY, until, rw.gate.flag)
+            why = <int> kernel_wait(&rw.words.readers, seen, MATCH_ANY, until, rw.gate.flag)
         if why == -EINTR:
             PyErr_CheckSignals()
         elif why == -ETIMEDOUT:
@@ -201,8 +200,7 @@ cdef int drain_count(RWLock rw, Deadline until, bint waits) except 1:
 cdef int drain_slots(RWLock rw, Deadline until, bint waits) except 1:
     cdef uint32_t i
     cdef int result
-    # Pairs with the one of take_slot.
-    fence_after_rmw()
+    fence_after_rmw()   # pairs with the one of take_slot
     for i in range(rw.slots.n):
         if load_acquire_u32(&rw.slots.first[i].word) & TID_MASK == 0:
             continue
@@ -324,8 +322,7 @@ cdef class RWLock:
     True
     """
 
-    # With room for 62 readers at a time; `size` tells for others.
-    SIZE = bytes_with_slots(SOME_READERS)
+    SIZE = bytes_with_slots(SOME_READERS)   # for 62 readers at a time; `size` tells for others
 
     def __cinit__(self):
         self.words = &self.own_words
