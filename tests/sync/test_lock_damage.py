@@ -7,6 +7,7 @@ import struct
 from errno import EBADMSG, ENOLCK
 
 import pytest
+from forking import os_fork, run_in_child
 from sync.programs import Program, ended, finds_a_dead_owner, forked
 
 from pyfutex import Memory
@@ -91,17 +92,22 @@ def test_links_that_lead_to_another_lock_are_not_followed(memory):
 @pytest.mark.parametrize("waiters", [0, 1 << 31])
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_word_that_was_written_over_is_left_to_whoever_it_names(memory, others, waiters):
-    locks = [Lock.create(memory, 64 * i) for i in range(others + 1)]
-    for lock in locks:
-        lock.acquire()
-    stranger = struct.pack("=I", 1 | waiters)
-    mine, memory[16:20] = memory[16:20], stranger
-    with pytest.raises(RuntimeError, match="another thread holds"):
-        locks[0].release()
-    assert memory[16:20] == stranger
-    memory[16:20] = mine if others else bytes(4)
-    for lock in locks[not others :]:
-        lock.release()
+    """In a child, whose thread holds nothing else."""
+
+    def check():
+        locks = [Lock.create(memory, 64 * i) for i in range(others + 1)]
+        for lock in locks:
+            lock.acquire()
+        stranger = struct.pack("=I", 1 | waiters)
+        mine, memory[16:20] = memory[16:20], stranger
+        with pytest.raises(RuntimeError, match="another thread holds"):
+            locks[0].release()
+        assert memory[16:20] == stranger
+        memory[16:20] = mine if others else bytes(4)
+        for lock in locks[not others :]:
+            lock.release()
+
+    run_in_child(os_fork, check)
 
 
 def test_a_list_that_the_kernel_cannot_follow_hides_no_dead_owner(memory, pi):
