@@ -125,7 +125,7 @@ demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 	@echo
 	@$(in_venv) python examples/unicorn_guest --demo
 
-test: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-demo $(venv)/.group-guest $(venv)/.group-loops $(venv)/.group-dashboards
+test: $(venv)/.tests-native $(addprefix $(venv)/.group-,test demo guest loops clusters dashboards)
 	$(in_venv) python -m pytest $(TEST_ARGS)
 
 stress: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-loops
@@ -284,7 +284,7 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 	@touch $@
 
 # Where something has no wheel and cannot be built, what needs it is left out, and says so.
-$(venv)/.group-guest $(venv)/.group-loops $(venv)/.group-dashboards $(venv)/.group-fuzz: $(venv)/.made pyproject.toml
+$(addprefix $(venv)/.group-,guest loops clusters dashboards fuzz): $(venv)/.made pyproject.toml
 	@echo "installing what pyproject.toml lists under '$(@F:.group-%=%)'"
 	@$(in_venv) $(pip) --group $(@F:.group-%=%) || echo "not for this Python: what needs '$(@F:.group-%=%)' is left out"
 	@touch $@
