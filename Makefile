@@ -283,19 +283,15 @@ $(venv)/.group-%: $(venv)/.made pyproject.toml
 	@$(in_venv) $(pip) --group $*
 	@touch $@
 
-# Where something has no wheel and cannot be built, what needs it is left out, and says so.
-$(addprefix $(venv)/.group-,guest loops clusters dashboards fuzz): $(venv)/.made pyproject.toml
-	@echo "installing what pyproject.toml lists under '$(@F:.group-%=%)'"
-	@$(in_venv) $(pip) --group $(@F:.group-%=%) || echo "not for this Python: what needs '$(@F:.group-%=%)' is left out"
-	@touch $@
-
-# What the benchmarks compare with. Each is left out where it cannot be installed; the benchmarks say so.
-peers_of = import tomllib; print(*tomllib.load(open("$(1)", "rb"))["dependency-groups"]["peers"], sep="\n")
-$(venv)/.group-peers: $(venv)/.made pyproject.toml
-	@echo "installing what pyproject.toml lists under 'peers'"
-	@$(in_venv) python -c '$(call peers_of,pyproject.toml)' | while IFS= read -r peer; do \
-	    $(in_venv) $(pip) "$$peer" </dev/null || echo "no $$peer for this Python: left out of the benchmarks"; \
-	done
+# Where something has no wheel and cannot be built, it is left out, and what needs it says so. All at once is quicker.
+one_by_one = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["$(1)"], sep="\n")
+$(addprefix $(venv)/.group-,guest loops clusters dashboards fuzz peers): group = $(@F:.group-%=%)
+$(addprefix $(venv)/.group-,guest loops clusters dashboards fuzz peers): $(venv)/.made pyproject.toml
+	@echo "installing what pyproject.toml lists under '$(group)'"
+	@$(in_venv) $(pip) --group $(group) 2>/dev/null || $(in_venv) python -c '$(call one_by_one,$(group))' | \
+	    while IFS= read -r wanted; do \
+	        $(in_venv) $(pip) "$$wanted" </dev/null || echo "no $$wanted for this Python: what needs it is left out"; \
+	    done
 	@touch $@
 
 # The package, and the Cython modules that the tests and the benchmarks build against the installed package.

@@ -5,6 +5,7 @@ Nothing here synchronises through pyfutex, so that a broken manager cannot hide 
 """
 
 import faulthandler
+import gc
 import mmap
 import os
 import random
@@ -54,6 +55,12 @@ def pytest_report_header():
     """Name the seed of this run, with which a failed randomised test is run again; and that of its delays, if it has any."""
     names = {SEED_VARIABLE: run_seed, PERTURB_VARIABLE: os.environ.get(PERTURB_VARIABLE)}
     return [f"{name}={value}" for name, value in names.items() if value is not None]
+
+
+def pytest_collection_finish():
+    """Leave ten thousand tests and their modules out of every collection: a test that collects looks at its own objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

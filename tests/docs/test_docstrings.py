@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 
 import pytest
@@ -11,6 +12,7 @@ from pyfutex import sync
 
 # Without Qiling these cannot be imported, and they have no examples.
 LEFT_OUT = ("pyfutex.integrations.qiling", "pyfutex.sidebyside", "pyfutex.__main__")
+NEEDED = {"pyfutex.aio.anyio": "anyio", "pyfutex.aio.gevent": "gevent"}
 
 
 def examples():
@@ -18,7 +20,8 @@ def examples():
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = {}
     for info in pkgutil.walk_packages(pyfutex.__path__, "pyfutex."):
-        if not info.name.startswith(LEFT_OUT):
+        needed = NEEDED.get(info.name)
+        if not info.name.startswith(LEFT_OUT) and (needed is None or importlib.util.find_spec(needed)):
             module = importlib.import_module(info.name)
             for test in finder.find(module, info.name):
                 if test.examples:
