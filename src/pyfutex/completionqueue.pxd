@@ -6,6 +6,7 @@ from pyfutex._core.waiter cimport Waiter as CWaiter
 
 cdef class CompletionQueue:
     cdef object __weakref__
+    cdef object collected       # always None: with a reference in it the class takes part in garbage collection
     cdef Completions c
 
     cdef object pop(self)

@@ -3,6 +3,7 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
+from cpython.object cimport PyObject, PyTypeObject, inquiry, traverseproc, visitproc
 from cpython.ref cimport Py_DECREF
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint32_t
@@ -14,6 +15,7 @@ from pyfutex._core.completions cimport (
     completions_after_fork,
     completions_bell,
     completions_end,
+    completions_first,
     completions_pop,
     completions_wait,
 )
@@ -159,3 +161,38 @@ cdef class CompletionQueue:
 
     def __reduce__(self):
         raise TypeError("a CompletionQueue belongs to this process and cannot be pickled")
+
+
+# --- garbage collection ---
+
+# A waiter has a reference to its queue and is in it with a reference of its own, so that nobody but the collector can free
+# a queue that is dropped with waiters in it. Those references are no fields, which Cython would find by itself.
+
+cdef PyTypeObject *TYPE = <PyTypeObject *> CompletionQueue
+cdef traverseproc visit_fields = TYPE.tp_traverse
+cdef inquiry clear_fields = TYPE.tp_clear
+
+
+cdef int visit_waiters(PyObject *self, visitproc visit, void *arg) except -1:
+    # Nobody takes a waiter off meanwhile: that needs the GIL, or that the world goes on. One that is pushed meanwhile is
+    # somebody's still for this collection, and with it the queue.
+    cdef int answer = visit_fields(self, visit, arg)
+    cdef const CWaiter *w
+    cdef int which
+    for which in range(2):
+        w = completions_first(&(<CompletionQueue> self).c, which)
+        while w != NULL and answer == 0:
+            answer = visit(<PyObject *> w.owner, arg)
+            w = w.next
+    return answer
+
+
+cdef int drop_waiters(object self) except -1:
+    cdef CompletionQueue queue = self
+    while queue.pop() is not None:
+        pass
+    return clear_fields(self)
+
+
+TYPE.tp_traverse = visit_waiters
+TYPE.tp_clear = drop_waiters

@@ -1,8 +1,10 @@
 """CompletionQueue: taken waiters, in the order of the wakes, through one descriptor."""
 
+import gc
 import queue as standard_queue
 import select
 import time
+import weakref
 
 import pytest
 
@@ -192,6 +194,39 @@ def test_the_queue_keeps_what_it_holds(manager, memory, completions):
     assert manager.wait_prepare(Waiter(queue=completions, tag="kept"), memory, 0, 0) is None
     manager.wake(memory, 0)
     assert [w.tag for w in completions.drain()] == ["kept"]
+
+
+class Tag:
+    """Something whose end is seen, which that of a waiter is not."""
+
+
+@pytest.mark.parametrize("n_ready", range(4))
+def test_a_queue_that_is_dropped_with_waiters_in_it_is_freed_with_them(n_ready, manager, memory):
+    """Some of them were made ready to be handed out by the one that was, and some came after that."""
+    completions = CompletionQueue()
+    tags = [Tag() for _ in range(5)]
+    ends = [weakref.ref(tag) for tag in tags]
+    waiters = [Waiter(queue=completions, tag=tag) for tag in tags]
+    for some in (waiters[: n_ready + 1], waiters[n_ready + 1 :]):
+        for w in some:
+            assert manager.wait_prepare(w, memory, 0, 0) is None
+        assert manager.wake(memory, 0, len(some)) == len(some)
+        if some[0] is waiters[0]:
+            assert completions.get() is waiters[0]
+    dropped = weakref.ref(completions)
+    del completions, tags
+    gc.collect()
+    assert [end() is None for end in ends] == [False] * 5
+    del waiters[:-1], some, w
+    gc.collect()
+    assert [end() is None for end in ends] == [True] + [
+        False
+    ] * 4  # a waiter keeps its queue, and that the others
+    assert dropped() is not None
+    waiters.clear()
+    gc.collect()
+    assert [end() is None for end in ends] == [True] * 5
+    assert dropped() is None
 
 
 def test_a_queue_is_filled_from_other_threads(manager, memory, queue_up, completions, spawn):

@@ -9,6 +9,7 @@ from pyfutex._core.atomic cimport (
     fetch_add_u32,
     fetch_sub_release_u32,
     load_acquire_u32,
+    load_acquire_u64,
     load_relaxed_u32,
     load_relaxed_u64,
     load_u32,
@@ -40,6 +41,12 @@ cdef struct Completions:
 cdef inline bint completions_wait(const Completions *c) noexcept nogil:
     """Whether there are any to be handed out."""
     return load_relaxed_u64(&c.ready) != 0 or load_u64(&c.newest) != 0
+
+
+cdef inline const Waiter *completions_first(const Completions *c, bint is_ready) noexcept nogil:
+    """The first of those that are ready to be handed out, or of those that were pushed since; the others follow it through
+    their links. Requires: nobody takes any meanwhile."""
+    return <const Waiter *> load_relaxed_u64(&c.ready) if is_ready else <const Waiter *> load_acquire_u64(&c.newest)
 
 
 cdef inline void completions_after_fork(Completions *c, uint32_t epoch) noexcept nogil:
