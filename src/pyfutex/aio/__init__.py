@@ -6,10 +6,29 @@ else anyio runs on, `pyfutex.aio.gevent` for greenlets.
 """
 
 from pyfutex.aio._awaits import wait, woken
+from pyfutex.aio._barrier import Barrier
 from pyfutex.aio._condition import Condition
 from pyfutex.aio._event import Event
+from pyfutex.aio._latch import Latch
 from pyfutex.aio._lock import Lock
+from pyfutex.aio._once import Once
+from pyfutex.aio._rlock import RLock
+from pyfutex.aio._rwlock import RWLock
 from pyfutex.aio._semaphore import Semaphore
 from pyfutex.aio._words import Words, why_no_ring
 
-__all__ = ["Condition", "Event", "Lock", "Semaphore", "Words", "wait", "why_no_ring", "woken"]
+__all__ = [
+    "Barrier",
+    "Condition",
+    "Event",
+    "Latch",
+    "Lock",
+    "Once",
+    "RLock",
+    "RWLock",
+    "Semaphore",
+    "Words",
+    "wait",
+    "why_no_ring",
+    "woken",
+]

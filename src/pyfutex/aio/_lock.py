@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pyfutex.aio._awaits import wait
 from pyfutex.aio._held import Held
-from pyfutex.aio._meetings import Gates, end_of, new_word, refuse_in_loop, sleep
+from pyfutex.aio._meetings import Gates, check_acquire, end_of, new_word, sleep
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,16 +58,12 @@ class Lock(Held):
         RuntimeError
             This thread runs a loop, and `blocking` is true.
         """
+        check_acquire(blocking, timeout, "acquire_blocking")
         word = self._word
-        if not blocking:
-            if timeout != -1:
-                raise ValueError("can't specify a timeout for a non-blocking call")
-            return word.compare_exchange(FREE, HELD)
-        if timeout < 0 and timeout != -1:
-            raise ValueError("timeout value must be a non-negative number")
-        refuse_in_loop("acquire_blocking")
         if word.compare_exchange(FREE, HELD):
             return True
+        if not blocking:
+            return False
         end = end_of(None if timeout == -1 else timeout)
         try:
             while word.exchange(WAITED_FOR) != FREE:

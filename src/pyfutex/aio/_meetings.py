@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from threading import get_ident
 from time import monotonic
+from typing import Any
 from weakref import ref
 
 from pyfutex.futex import Futex
@@ -11,14 +13,14 @@ from pyfutex.manager import Manager
 from pyfutex.memory import Memory
 from pyfutex.results import WaitResult
 
-__all__ = ["Gates", "end_of", "new_word", "refuse_in_loop", "sleep"]
+__all__ = ["Gates", "caller", "check_acquire", "end_of", "new_word", "refuse_in_loop", "sleep"]
 
 _manager = Manager()
 
 
-def new_word(value: int = 0) -> Futex:
-    """Return a word of its own, that holds `value`."""
-    word = Futex(_manager, Memory(bytearray(4)), 0)
+def new_word(value: int = 0, size: int = 4) -> Futex:
+    """Return a word of its own, of `size` bytes, that holds `value`."""
+    word = Futex(_manager, Memory(bytearray(size)), 0, size)
     if value:
         word.store(value)
     return word
@@ -28,6 +30,24 @@ def refuse_in_loop(what: str) -> None:
     """Raise RuntimeError in a thread that runs a loop: to block it would block who is waited for."""
     if asyncio._get_running_loop() is not None:
         raise RuntimeError(f"{what} would block the running event loop")
+
+
+def caller() -> asyncio.Task[Any] | int:
+    """Who calls, and may own something: the running task, or else the thread."""
+    if asyncio._get_running_loop() is None:
+        return get_ident()
+    return asyncio.current_task() or get_ident()
+
+
+def check_acquire(blocking: bool, timeout: float, what: str) -> None:
+    """Check the arguments of `threading.Lock.acquire`, and that the call may block if that is what it is to do."""
+    if not blocking:
+        if timeout != -1:
+            raise ValueError("can't specify a timeout for a non-blocking call")
+        return
+    if timeout < 0 and timeout != -1:
+        raise ValueError("timeout value must be a non-negative number")
+    refuse_in_loop(what)
 
 
 def end_of(timeout: float | None) -> float | None:
