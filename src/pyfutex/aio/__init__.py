@@ -15,7 +15,9 @@ from pyfutex.aio._once import Once
 from pyfutex.aio._rlock import RLock
 from pyfutex.aio._rwlock import RWLock
 from pyfutex.aio._semaphore import Semaphore
-from pyfutex.aio._words import Words, why_no_ring
+from pyfutex.aio._wordengines import why_no_ring
+from pyfutex.aio._wordqueue import WordQueue, WordWaiter
+from pyfutex.aio._words import Words
 
 __all__ = [
     "Barrier",
@@ -27,6 +29,8 @@ __all__ = [
     "RLock",
     "RWLock",
     "Semaphore",
+    "WordQueue",
+    "WordWaiter",
     "Words",
     "wait",
     "why_no_ring",

@@ -1,7 +1,6 @@
-import asyncio
-from typing import ClassVar, Literal, Self, final
+from typing import Any, ClassVar, Literal, Self, final
 
-from pyfutex.aio._wordwait import WordWait
+from pyfutex.aio._wordwait import Answered, WordWait
 from pyfutex.target import Target
 
 @final
@@ -14,7 +13,7 @@ class Ring:
     def fileno(self) -> int: ...
     def begin(
         self,
-        future: asyncio.Future[None],
+        future: Answered,
         mem: Target,
         addr: int,
         val: int,
@@ -24,4 +23,4 @@ class Ring:
     def end(self, wait: WordWait, /) -> None: ...
     def abandon(self, wait: WordWait, /) -> None: ...
     def drain(self) -> None: ...
-    def close(self) -> list[asyncio.Future[None]]: ...
+    def close(self) -> list[Any]: ...  # the futures of what had begun

@@ -1,8 +1,7 @@
-import asyncio
 from collections.abc import Callable
-from typing import ClassVar, Literal, Self, final
+from typing import Any, ClassVar, Literal, Self, final
 
-from pyfutex.aio._wordwait import WordWait
+from pyfutex.aio._wordwait import Answered, WordWait
 from pyfutex.target import Target
 
 @final
@@ -25,7 +24,7 @@ class Watchers:
     def fileno(self) -> int: ...
     def begin(
         self,
-        future: asyncio.Future[None],
+        future: Answered,
         mem: Target,
         addr: int,
         val: int,
@@ -35,4 +34,4 @@ class Watchers:
     def end(self, wait: WordWait, /) -> None: ...
     def abandon(self, wait: WordWait, /) -> None: ...
     def drain(self) -> None: ...
-    def close(self) -> list[asyncio.Future[None]]: ...
+    def close(self) -> list[Any]: ...  # the futures of what had begun

@@ -288,7 +288,11 @@ cdef class Watchers:
             for watched in sets:
                 join(watched)
                 gather(self, watched)
-                futures += [wait.future for wait in watched.waits if wait is not None and wait.future is not None]
+                for wait in watched.waits:
+                    if wait is not None:
+                        wait.kept = None
+                        if wait.future is not None:
+                            futures.append(wait.future)
             close(self.fd)
             self.fd = -1
             self.has_threads = False

@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 from weakref import WeakKeyDictionary, ref
 
-from pyfutex.aio._uring import Ring
-from pyfutex.aio._waitv import Watchers
+from pyfutex.aio._wordengines import made_engine
 from pyfutex.results import WaitResult
 
 if TYPE_CHECKING:
@@ -26,23 +25,7 @@ if TYPE_CHECKING:
         def cancel(self) -> None: ...
 
 
-__all__ = ["Words", "why_no_ring"]
-
-
-def why_no_ring() -> OSError | None:
-    """Why words cannot be awaited through io_uring here; None: they can.
-
-    Returns
-    -------
-    OSError or None
-        ENOSYS: the kernel has none; EPERM: a filter of system calls or a setting refuses it; EOPNOTSUPP: it knows no
-        futexes (before Linux 6.7).
-    """
-    try:
-        Ring().close()
-    except OSError as error:
-        return error
-    return None
+__all__ = ["Words"]
 
 
 def _soon(loop_ref: ref[asyncio.AbstractEventLoop], call: Callable[[], None]) -> None:
@@ -51,16 +34,6 @@ def _soon(loop_ref: ref[asyncio.AbstractEventLoop], call: Callable[[], None]) ->
         call()
     else:
         loop.call_soon(call)
-
-
-def _made(io_uring: bool | None, loop_ref: ref[asyncio.AbstractEventLoop]) -> Ring | Watchers:
-    if io_uring is not False:
-        try:
-            return Ring()
-        except OSError:
-            if io_uring:
-                raise
-    return Watchers(partial(_soon, loop_ref))
 
 
 class Words:
@@ -94,7 +67,7 @@ class Words:
         self._pid = os.getpid()
         # Weak, or a loop that is dropped would be kept by what `_by_loop` has for it.
         self._loop = ref(loop)
-        self._engine = _made(io_uring, self._loop)
+        self._engine = made_engine(io_uring, partial(_soon, self._loop))
         loop.add_reader(self._engine.fileno(), self._engine.drain)
 
     @classmethod

@@ -41,8 +41,10 @@ cdef WordWait word_wait(object future, object mem, object addr, object val, obje
     return wait
 
 
-cdef int pass_on(WordWait wait) except -1:
-    kernel_wake(wait.host, 1, 0xFFFFFFFF, wait.flag)
+cdef int let_go(WordWait wait) except -1:
+    if wait.answer == 0:
+        kernel_wake(wait.host, 1, 0xFFFFFFFF, wait.flag)
+    wait.kept = None
     return 0
 
 
@@ -50,8 +52,7 @@ cdef int word_answered(WordWait wait, int answer) except -1:
     wait.is_over = True
     wait.answer = answer
     if wait.future is None:
-        if answer == 0:
-            pass_on(wait)
+        let_go(wait)
     elif not wait.future.done():
         wait.future.set_result(None)
     return 0
@@ -61,6 +62,6 @@ cdef bint word_abandon(WordWait wait) except -1:
     if wait.future is None:
         return False
     wait.future = None
-    if wait.is_over and wait.answer == 0:
-        pass_on(wait)
+    if wait.is_over:
+        let_go(wait)
     return not wait.is_over
