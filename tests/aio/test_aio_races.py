@@ -159,3 +159,56 @@ def test_a_lock_is_never_lost_between_cancelled_tasks_and_threads_that_give_up(n
         each.result(LIMIT_SECONDS)
     assert (met, inside) == (0, 0)
     assert not lock.locked()
+
+
+def test_an_rwlock_whose_users_give_up_lets_the_others_in(new_loop, spawn):
+    """Tasks of two loops and two threads, with timeouts that race with their turns: no wake is lost, no writer met."""
+
+    def enter(writes):
+        with mutex:
+            assert not inside["writers"]
+            assert not (writes and inside["readers"])
+            inside["writers" if writes else "readers"] += 1
+
+    def leave(writes):
+        with mutex:
+            inside["writers" if writes else "readers"] -= 1
+
+    async def task(rng):
+        for _ in range(20 * PASSES):
+            writes = rng.random() < 0.4
+            try:
+                async with (
+                    asyncio.timeout(rng.choice([None, rng.random() * 0.0006])),
+                    lock.write() if writes else lock.read(),
+                ):
+                    enter(writes)
+                    try:
+                        await asyncio.sleep(0)
+                    finally:
+                        leave(writes)
+            except TimeoutError:
+                pass
+
+    async def tasks(number):
+        await asyncio.gather(*(task(random.Random(f"{number} {i}")) for i in range(5)))
+
+    def loop(number):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(tasks(number))
+
+    def thread(number):
+        rng = random.Random(number)
+        for _ in range(60 * PASSES):
+            writes = rng.random() < 0.4
+            acquire = lock.acquire_write_blocking if writes else lock.acquire_read_blocking
+            if acquire(timeout=rng.choice([-1, rng.random() * 0.0006])):
+                enter(writes)
+                leave(writes)
+                (lock.release_write if writes else lock.release_read)()
+
+    lock, mutex, inside = aio.RWLock(), threading.Lock(), Counter()
+    for running in [spawn(loop, 1), spawn(loop, 2), spawn(thread, 3), spawn(thread, 4)]:
+        running.result(LIMIT_SECONDS)
+    assert not lock.locked()
+    assert lock.acquire_write_blocking(blocking=False)

@@ -20,3 +20,14 @@ async def started(coroutines, words):
     tasks = [asyncio.create_task(each) for each in coroutines]
     await until(lambda: words.waiting == before + len(tasks))
     return tasks
+
+
+async def crowded(coroutines, words):
+    """Their tasks, once one of them waits, and the others have it wait for them."""
+    before = words.waiting
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    await until(lambda: words.waiting)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert words.waiting == before + 1
+    return tasks

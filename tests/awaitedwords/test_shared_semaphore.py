@@ -4,7 +4,7 @@ import asyncio
 import os
 
 import pytest
-from awaitedwords.awaiting import started, until
+from awaitedwords.awaiting import crowded, until
 from sync.conftest import fork, page
 
 from pyfutex import sync
@@ -52,7 +52,7 @@ def test_a_process_that_gives_back_wakes_tasks(run, semaphore, fork):
             pass
         await awaited.acquire()
         await awaited.acquire()
-        tasks = await started([awaited.acquire() for _ in range(2)], words)
+        tasks = await crowded([awaited.acquire() for _ in range(2)], words)
         fork(child)
         assert await asyncio.gather(*tasks) == [True, True]
 
@@ -100,12 +100,12 @@ def test_no_permit_is_lost_or_made(run, semaphore, fork, rng):
     run(body)
 
 
-def test_a_cancelled_wait_leaves_its_permit_to_another(run, exact, semaphore):
+def test_a_cancelled_wait_leaves_its_permit_to_another(run, semaphore):
     async def body(words):
         awaited = shared.Semaphore(semaphore, words=words)
         await awaited.acquire()
         await awaited.acquire()
-        first, second = await started([awaited.acquire() for _ in range(2)], words)
+        first, second = await crowded([awaited.acquire() for _ in range(2)], words)
         awaited.release()
         first.cancel()
         assert await second
@@ -121,7 +121,7 @@ def test_an_event_that_a_process_sets_wakes_all(run, event, fork):
 
     async def body(words):
         awaited = shared.Event(event, words=words)
-        tasks = await started([awaited.wait() for _ in range(100)], words)
+        tasks = await crowded([awaited.wait() for _ in range(100)], words)
         assert not awaited.is_set()
         fork(child)
         assert await asyncio.gather(*tasks) == [True] * 100
@@ -147,7 +147,7 @@ def test_an_event_that_a_task_sets_wakes_a_process(run, event, fork):
 def test_an_event_that_is_cleared_at_once_has_been_set(run, event):
     async def body(words):
         awaited = shared.Event(event, words=words)
-        tasks = await started([awaited.wait() for _ in range(3)], words)
+        tasks = await crowded([awaited.wait() for _ in range(3)], words)
         awaited.set()
         awaited.clear()
         assert await asyncio.gather(*tasks) == [True] * 3

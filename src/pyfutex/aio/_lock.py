@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pyfutex.aio._awaits import wait
 from pyfutex.aio._held import Held
-from pyfutex.aio._meetings import Gates, check_acquire, end_of, new_word, sleep
+from pyfutex.aio._meetings import check_acquire, end_of, gates, new_word, sleep
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +30,7 @@ class Lock(Held):
 
     def __init__(self) -> None:
         self._word = new_word()
-        self._gates = Gates()
+        self._gates = gates()
         # While a task holds it: the thread of its loop, and what the other tasks of that loop wait for.
         self._thread = 0
         self._gate: asyncio.Lock | None = None

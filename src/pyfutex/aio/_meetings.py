@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from threading import get_ident
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
 
 from pyfutex.futex import Futex
@@ -13,7 +13,12 @@ from pyfutex.manager import Manager
 from pyfutex.memory import Memory
 from pyfutex.results import WaitResult
 
-__all__ = ["Gates", "caller", "check_acquire", "end_of", "new_word", "refuse_in_loop", "sleep"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["OfLoops", "caller", "check_acquire", "end_of", "gates", "new_word", "refuse_in_loop", "sleep"]
+
+OfLoop = TypeVar("OfLoop")
 
 _manager = Manager()
 
@@ -61,16 +66,28 @@ def sleep(word: Futex, val: int, end: float | None) -> bool:
     return word.wait(val, left) is not WaitResult.TIMEOUT
 
 
-class Gates:
-    """Of each loop one task at a time gets to the word; the others stand in line before it, first come first served."""
+class OfLoops(Generic[OfLoop]):
+    """What the tasks of each loop share, made when the first of them asks for it.
 
-    def __init__(self) -> None:
-        self._of_loop: dict[ref[asyncio.AbstractEventLoop], asyncio.Lock] = {}
+    Parameters
+    ----------
+    make : callable
+        Makes that of a loop.
+    """
 
-    def here(self) -> asyncio.Lock:
+    def __init__(self, make: Callable[[], OfLoop]) -> None:
+        self._make = make
+        self._of_loop: dict[ref[asyncio.AbstractEventLoop], OfLoop] = {}
+
+    def here(self) -> OfLoop:
         """Return that of the running loop."""
         loop = asyncio.get_running_loop()
-        gate = self._of_loop.get(ref(loop))
-        if gate is None:
-            gate = self._of_loop[ref(loop, self._of_loop.pop)] = asyncio.Lock()
-        return gate
+        found = self._of_loop.get(ref(loop))
+        if found is None:
+            found = self._of_loop[ref(loop, self._of_loop.pop)] = self._make()
+        return found
+
+
+def gates() -> OfLoops[asyncio.Lock]:
+    """Have one task of each loop at a time get to the word; the others stand in line, first come first served."""
+    return OfLoops(asyncio.Lock)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pyfutex.aio._awaits import wait
 from pyfutex.aio._held import Held
-from pyfutex.aio._meetings import Gates, end_of, new_word, refuse_in_loop, sleep
+from pyfutex.aio._meetings import end_of, gates, new_word, refuse_in_loop, sleep
 
 __all__ = ["Semaphore"]
 
@@ -26,7 +26,7 @@ class Semaphore(Held):
         if not 0 <= value <= MOST:
             raise ValueError(f"semaphore initial value must be from 0 to {MOST}")
         self._word = new_word(value)
-        self._gates = Gates()
+        self._gates = gates()
 
     @property
     def value(self) -> int:

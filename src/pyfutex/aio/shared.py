@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pyfutex.aio import _sharedsteps as steps
+from pyfutex.aio._crowd import Crowd
 from pyfutex.aio._held import HeldByTasks
+from pyfutex.aio._meetings import OfLoops, gates
 from pyfutex.aio._words import Words
 from pyfutex.sync.errors import OwnerDied
 
@@ -130,9 +132,6 @@ class Lock(_Awaited, HeldByTasks):
         return await self._acquire(has_slept=False)
 
     async def _acquire(self, *, has_slept: bool) -> Literal[True]:
-        if not self._has_owner:
-            await self._take(has_slept)
-            return True
         gate = _gate_at(self._memory.host_address + self._addr - self._memory.base)
         if has_slept and gate.locked():
             # A wake that was spent on us is to reach whoever waits for the lock, who may be the one before us.
@@ -146,7 +145,10 @@ class Lock(_Awaited, HeldByTasks):
         except BaseException:
             gate.release()
             raise
-        self._gate = gate
+        if self._has_owner:
+            self._gate = gate
+        else:
+            gate.release()
         return True
 
     async def _take(self, has_slept: bool) -> None:
@@ -195,13 +197,15 @@ class Semaphore(_Awaited, HeldByTasks):
     def __init__(self, semaphore: sync.Semaphore, *, words: Words | None = None) -> None:
         super().__init__(steps.semaphore_place(semaphore), words)
         self._semaphore = semaphore
+        self._gates = gates()
 
     async def acquire(self) -> Literal[True]:
-        """Take a permit. `asyncio.timeout` gives up."""
+        """Take a permit, after the tasks of the loop that came before. `asyncio.timeout` gives up."""
         has_slept = False
-        while (seen := steps.semaphore_step(self._semaphore, has_slept)) is not None:
-            await self._sleep(seen, lambda: not self.locked())
-            has_slept = True
+        async with self._gates.here():
+            while (seen := steps.semaphore_step(self._semaphore, has_slept)) is not None:
+                await self._sleep(seen, lambda: not self.locked())
+                has_slept = True
         return True
 
     def release(self, n: int = 1) -> None:
@@ -232,12 +236,19 @@ class Event(_Awaited):
     def __init__(self, event: sync.Event, *, words: Words | None = None) -> None:
         super().__init__(steps.event_place(event), words)
         self._event = event
+        self._crowds = OfLoops(Crowd)
 
     async def wait(self) -> Literal[True]:
         """Wait until it is set, now or since the call, even if it has been cleared again. `asyncio.timeout` gives up."""
         began = steps.event_began(self._event)
+        crowd = self._crowds.here()
         while (seen := steps.event_step(self._event, began)) is not None:
-            await self._sleep(seen, partial(steps.event_has_ended, self._event, began))
+            if crowd.has_sleeper:
+                await crowd.wait()
+            else:
+                with crowd:
+                    await self._sleep(seen, partial(steps.event_has_ended, self._event, began))
+        crowd.let_go()
         return True
 
     def is_set(self) -> bool:
