@@ -43,6 +43,7 @@ from claims import (
     scaling,
     sharing,
     sizes,
+    together,
     wakeall,
 )
 from measure import ALLOWED_CPUS, Plan, Row, free_threaded
@@ -73,6 +74,7 @@ SUBJECTS = {
     "wakeall": wakeall,
     "hashes": hashes,
     "awaited": awaited,
+    "together": together,
 }
 SUBJECT_SECONDS = 900
 COLUMNS = "{name:<58} {bound:>10} {best:>10} {median:>10} {spread:>19}  {verdict:<7} {note}"
