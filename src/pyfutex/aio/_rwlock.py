@@ -71,8 +71,10 @@ class RWLock:
             return True
         if not blocking or not self._gate.acquire_blocking(timeout=timeout):
             return False
-        self._add(READER)
-        self._gate.release()
+        try:
+            self._add(READER)
+        finally:
+            self._gate.release()
         return True
 
     def release_read(self) -> None:
