@@ -1,4 +1,4 @@
-"""``python -m pyfutex``: demos, looking in, and the comparison on Qiling; the queue demo if nothing is named."""
+"""``python -m pyfutex``: tools, demos, and the comparison on Qiling; the help if nothing is named."""
 
 import argparse
 import sys
@@ -6,11 +6,23 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from pyfutex import doctor
+from pyfutex._commandline import Example, teach
 from pyfutex.demo import awaits, crash, queue
 from pyfutex.inspecting import command as inspect
 from pyfutex.sidebyside import command as qiling
 
-DEFAULT = ("demo", "queue")
+DESCRIPTION = """\
+Tools for programs whose threads or processes wait for each other: say what works here, look into shared locks, see it
+work. Each command has a --help with examples.
+"""
+EXAMPLES: tuple[Example, ...] = (
+    ("doctor", "first: what works in this environment, and what does not"),
+    ("inspect shop", "who holds what in the arena 'shop', who waits, who is in a deadlock"),
+    ("demo crash", "processes are killed with a shared lock: who hangs, who goes on"),
+    ("demo queue", "threads send items through a bounded queue, beside threading.Condition"),
+    ("demo await", "one event loop awaits a thousand words that another process sets"),
+    ("qiling ./guest", "a program natively, on Qiling, and on Qiling with pyfutex"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process if left out. With none, the queue demo runs.
+        The arguments; those of the process if left out. With none, the help is shown.
 
     Returns
     -------
@@ -27,7 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 if all is well, 1 if a check failed, 130 if interrupted.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    options = _parser().parse_args(arguments or DEFAULT)
+    parser = _parser()
+    if not arguments:
+        # A question, and no mistake: the answer goes to the standard output, with status 0, as that of pip and of cargo.
+        parser.print_help()
+        return 0
+    options = parser.parse_args(arguments)
     try:
         status: int = options.run(options)
     except KeyboardInterrupt:
@@ -37,19 +54,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pyfutex", description="pyfutex at work.")
+    parser = argparse.ArgumentParser(prog="python -m pyfutex")
+    teach(parser, DESCRIPTION, EXAMPLES)
     parser.add_argument("--version", action="version", version=f"pyfutex {version('pyfutex')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    demos = commands.add_parser("demo", help="run a demo").add_subparsers(metavar="NAME", required=True)
+    doctor.add_arguments(commands.add_parser("doctor", help="what locks and arenas can do here"))
+    inspect.add_arguments(commands.add_parser("inspect", help="what is in an arena, who holds it, who waits"))
+    )
+    _add_demos(commands.add_parser("demo", help="see it work, beside what you have today"))
+    qiling.add_arguments(commands.add_parser("qiling", help="a program on Qiling, with pyfutex and without"))
+    return parser
+
+
+def _add_demos(parser: argparse.ArgumentParser) -> None:
+    """Declare the demos."""
+    prefix = "demo "
+    teach(
+        parser,
+        "Show pyfutex at work beside what it is an alternative to, and check that nothing is lost.",
+        [(typed.removeprefix(prefix), does) for typed, does in EXAMPLES if typed.startswith(prefix)],
+    )
+    demos = parser.add_subparsers(metavar="NAME", required=True)
     awaits.add_arguments(
         demos.add_parser("await", help="words of another process, awaited in one event loop")
     )
     crash.add_arguments(demos.add_parser("crash", help="processes that are killed with a shared lock"))
     queue.add_arguments(demos.add_parser("queue", help="a bounded queue over futex words"))
-    inspect.add_arguments(commands.add_parser("inspect", help="what is in an arena, who holds it, who waits"))
-    doctor.add_arguments(commands.add_parser("doctor", help="what locks and arenas can do here"))
-    qiling.add_arguments(commands.add_parser("qiling", help="a program on Qiling, with pyfutex and without"))
-    return parser
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pyfutex._commandline import teach
 from pyfutex.aio import why_no_ring
 from pyfutex.kernel import Kernel
 from pyfutex.sync._arenafile import MADV_POPULATE_WRITE, SHARED_MEMORY
@@ -27,6 +28,7 @@ DESCRIPTION = """\
 Say what this environment can and cannot do for pyfutex, in a line each: 'ok', 'less' where something works less well, and
 'no' where something does not work. The exit status is 1 if there is a 'no'.
 """
+EXAMPLES = (("", "what works in this environment, and what does not"),)
 
 FIRST_PID_NAMESPACE = "pid:[4026531836]"  # the kernel gives it always the same number
 SMALL_SHARED_MEMORY = 1 << 26  # what containers get by default
@@ -50,7 +52,7 @@ class Finding(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `run` as what the command does."""
-    parser.description = DESCRIPTION
+    teach(parser, DESCRIPTION, EXAMPLES)
     parser.set_defaults(run=run)
 
 

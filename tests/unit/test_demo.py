@@ -235,13 +235,6 @@ class TestCommand:
         assert "FAILED: the queue on broken:" in complaints
         assert complaint in complaints
 
-    def test_without_arguments_it_is_the_queue_demo(self, monkeypatch):
-        loads = []
-        monkeypatch.setattr(queue, "measure", lambda contender, load: loads.append(load))
-        monkeypatch.setattr(queue, "faults", lambda measurement, load: ["enough"])
-        assert main([]) == 1
-        assert [load.n_items for load in loads] == [75_000]
-
     @pytest.mark.parametrize("option", ["--items=0", "--rounds=x", "--nonsense"])
     def test_a_bad_option_is_a_usage_error(self, option, capsys):
         with pytest.raises(SystemExit) as exit_info:

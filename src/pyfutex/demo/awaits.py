@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 from typing import Final
 
+from pyfutex._commandline import teach
 from pyfutex.aio import why_no_ring
 from pyfutex.demo.wordboard import WordBoard
 from pyfutex.demo.wordsetter import WordSetter
@@ -21,12 +22,17 @@ An unrelated process sets words in shared memory, one after the other. One event
 futex_waitv as in a container that refuses io_uring, by a thread a word, and by a look at all of them each millisecond.
 How long from when a word is set until its coroutine goes on, and how much processor time a wait costs.
 """
+EXAMPLES = (
+    ("", "a thousand words"),
+    ("--words 10000 --rounds 1", "what a thread for each of them costs"),
+    ("--no-io-uring", "as in a container that refuses io_uring"),
+)
 _WARM_UP_US: Final = 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command, and `run` as what it does."""
-    parser.description = DESCRIPTION
+    teach(parser, DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "--words", type=_number, default=1000, metavar="N", help="how many words (default 1000)"
     )

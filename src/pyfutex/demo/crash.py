@@ -9,6 +9,7 @@ import time
 from importlib.metadata import version
 from typing import Final
 
+from pyfutex._commandline import teach
 from pyfutex.demo import board
 from pyfutex.demo.forgotten import leaves_one_asleep
 from pyfutex.demo.gang import Gang, Stuck, Tally
@@ -24,6 +25,11 @@ Processes keep two numbers in shared memory equal, under a lock, while one of th
 SIGKILL, whoever holds the lock or anybody, and replaced. Over multiprocessing.Lock, a robust pthread mutex and
 pyfutex.sync.Lock, one after the other: who hangs, who sleeps on a free lock, and who goes on.
 """
+EXAMPLES = (
+    ("", "processes are killed for 20 seconds over each lock"),
+    ("--seconds 5", "the same in 15 seconds"),
+    ("--seed monday", "others are killed"),
+)
 
 
 def _our_lock(memory: mmap.mmap) -> Lock:
@@ -43,7 +49,7 @@ _SHARES: Final = {MORTAL: 0.2, PTHREAD: 0.3}  # of the time, at most; the rest i
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command, and `run` as what it does."""
-    parser.description = DESCRIPTION
+    teach(parser, DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "--seconds", type=_seconds, default=20.0, metavar="S", help="how long to kill (default 20)"
     )

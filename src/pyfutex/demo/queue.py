@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from pyfutex._commandline import teach
 from pyfutex.demo import report
 from pyfutex.demo.contenders import CONTENDERS
 from pyfutex.demo.progress import progress_bar
@@ -15,11 +16,16 @@ built from futex words in an mmap, once with private and once with shared keys, 
 threading.Condition, in turns. Print the throughput of each, and check that every item arrived once and
 that wakes equal woken waits.
 """
+EXAMPLES = (
+    ("", "the demo, in about a minute"),
+    ("--rounds 3 --items 20000", "the same in a few seconds"),
+    ("--producers 16 --consumers 16", "many threads"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command, and `run` as what it does."""
-    parser.description = DESCRIPTION
+    teach(parser, DESCRIPTION, EXAMPLES)
     for option, default, meaning in (
         ("items", 75_000, "items sent in each measurement"),
         ("producers", 4, "threads that put items in"),

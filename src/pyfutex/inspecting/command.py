@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from pyfutex._commandline import teach
 from pyfutex.inspecting.processes import Sight, Sleeper, sight_of
 from pyfutex.inspecting.report import cycle_text, cycles, lines, links, look
 from pyfutex.memory import Memory
@@ -25,11 +26,16 @@ List what is in an arena, or look at one primitive in a file that processes shar
 how long at least, whose owner died, and who waits for each other in a circle. The exit status is 1 if there is such a
 circle, and 2 if the place could not be looked at. Nothing is changed, and no lock is taken.
 """
+EXAMPLES = (
+    ("shop", "what is in the arena of this name, who holds it, who waits"),
+    ("--watch 2 shop", "two looks 2 s apart: who has not moved in between"),
+    ("--offset 128 ./file", "the lock that lies at byte 128 of a file"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command, and `run` as what it does."""
-    parser.description = DESCRIPTION
+    teach(parser, DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "place", metavar="ARENA", help=f"name of an arena, name of a file in {SHARED_MEMORY}, or a path"
     )

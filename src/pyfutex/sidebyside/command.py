@@ -7,6 +7,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pyfutex._commandline import teach
 from pyfutex.sidebyside.elf import read_program
 from pyfutex.sidebyside.report import side_by_side, verdict
 from pyfutex.sidebyside.runs import Kind, Outcome, Run, compile_static, run_native, run_on_qiling
@@ -16,11 +17,16 @@ Run a static Linux program natively, on Qiling as released, and on Qiling with p
 Where one of them stopped before its end, print who waited on which futex word, and for whom. The exit status is 0 if
 the program did the same on Qiling with pyfutex as natively.
 """
+EXAMPLES = (
+    ("./guest", "a static program, three times"),
+    ("--cc musl-gcc hello.c", "a C source, compiled first"),
+    ("--stock ./guest one two", "Qiling exactly as released; arguments of the program"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command, and `run` as what it does."""
-    parser.description = DESCRIPTION
+    teach(parser, DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "program", type=Path, metavar="PROG", help="a static executable, or a C source to compile"
     )
