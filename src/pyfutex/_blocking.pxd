@@ -9,6 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.clock cimport Deadline
 from pyfutex._core.family cimport CManager
+from pyfutex._core.status cimport Status
 from pyfutex.target cimport Target
 from pyfutex.waiter cimport Waiter
 
@@ -28,3 +29,6 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
 cdef Waiter sleeper()
 # Sleep on it, queued, and leave the queue in any case: WaitResult.WOKEN, TIMEOUT, or None after a signal.
 cdef object sleep_on(Waiter w, Deadline until)
+
+# How a wait ended, as the kernel would put it, for a recording: 0, or a negative errno.
+cdef long recorded_answer(Status status) noexcept nogil

@@ -1,6 +1,7 @@
 """The operations that put the calling thread to sleep. The rules are in _blocking.pxd."""
 
 from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
 from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._calledtarget cimport called_prepare
@@ -26,6 +27,7 @@ from pyfutex._core.word cimport Word, word_compare
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
 from pyfutex._immortal cimport make_immortal
+from pyfutex._recording cimport WORD_OF_MANAGER, note_end, note_taken, note_wait
 from pyfutex._vectors cimport queue_vector
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport Target, is_called
@@ -47,6 +49,15 @@ cdef object ONE_WOKEN = WakeWait(1, WOKEN)
 cdef object new_tuple = tuple.__new__
 
 
+cdef long recorded_answer(Status status) noexcept nogil:
+    """As the kernel would put it."""
+    if status == TAKEN:
+        return 0
+    if status == TIMED_OUT:
+        return -ETIMEDOUT
+    return -EINTR if status == INTERRUPTED else -EAGAIN
+
+
 cdef object wake_wait_result(uint32_t woken, object result):
     # The usual two are made once: the constructor of a named tuple is Python code, and costs as much as a wake.
     if result is WOKEN and woken <= 1:
@@ -63,15 +74,18 @@ cdef Waiter sleeper():
 
 cdef object sleep_on(Waiter w, Deadline until):
     """Sleep on a queued object waiter and leave the queue in any case: WOKEN, TIMEOUT, or None after a signal."""
+    cdef uint64_t asleep = note_wait(WORD_OF_MANAGER, 0, 0, <uint64_t> &w.c, 0)
     try:
         result = waiter_sleep(w, until, False)
     except BaseException:
         if not waiter_cancel(w):
             waiter_settle(w)
+        note_end(asleep, -EINTR)
         raise
     if result is WOKEN or not waiter_cancel(w):
         waiter_settle(w)
-        return WOKEN
+        result = WOKEN
+    note_end(asleep, 0 if result is WOKEN else -EINTR if result is None else -ETIMEDOUT)
     return result
 
 
@@ -98,6 +112,7 @@ cdef object block_wait(object manager, CManager *m, Target mem, object addr, uin
                        Deadline until, int sharing, uint32_t log2_size):
     cdef CWaiter w
     cdef Word word
+    cdef uint64_t asleep
     cdef Status status
     if is_called(mem):
         return wait_called(manager, m, mem, addr, val, bitset, until, sharing, log2_size)
@@ -109,12 +124,14 @@ cdef object block_wait(object manager, CManager *m, Target mem, object addr, uin
         if status == MISMATCH:
             word_close(&word)
             return DIFFERED
+        asleep = note_wait(WORD_OF_MANAGER, word.key.space, word.key.offset, <uint64_t> &w, 0)
         with nogil:
             waiter_init(&w, PLAIN, THREAD, bitset, 0)
             status = engine_prepare(m, &w, &word.key, &word, val, DETACHED)
             word_close(&word)
             if status == OK:
                 status = engine_sleep(&w, until)
+        note_end(asleep, recorded_answer(status))
         if status == TAKEN:
             return WOKEN
         if status == TIMED_OUT:
@@ -153,6 +170,7 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
     cdef Word word
     cdef Status status = find_key(mem, wake_addr, log2_size, sharing, READ, &wake_key)
     cdef Status woke = OK
+    cdef uint64_t asleep
     cdef uint32_t woken
     if status != OK:
         raise_status(status)
@@ -174,6 +192,8 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
         return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing,
                                                   log2_size))
     status = open_word(mem2, wait_addr, log2_size, sharing, READ, &word)
+    note_taken(&taken)
+    asleep = note_wait(WORD_OF_MANAGER, word.key.space, word.key.offset, <uint64_t> &w, 0)
     with nogil:
         # Queue first, then wake: whoever is woken finds us queued. A refused wait wakes all the same.
         if status == OK:
@@ -183,6 +203,7 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
         deliver_threads(&taken)
         if status == OK:
             status = engine_sleep(&w, until)
+    note_end(asleep, recorded_answer(status))
     if status == INTERRUPTED:
         PyErr_CheckSignals()
         return wake_wait_result(woken, block_wait(manager, m, mem2, wait_addr, val, 0xFFFFFFFF, until, sharing,

@@ -21,6 +21,7 @@ from pyfutex._core.parker cimport MARKED, Parker, parker_self
 from pyfutex._core.status cimport ATTACHED, CONTENDED, DETACHED
 from pyfutex._core.waiter cimport IN_QUEUE, Waiter as CWaiter, mark_waiter
 from pyfutex._core.waitv cimport settle_entries
+from pyfutex._recording cimport note_taken
 from pyfutex._wakerule cimport wake_begins, wake_ends
 from pyfutex.waiter cimport Waiter, run_callback
 
@@ -60,6 +61,7 @@ cdef int deliver(Taken *taken) except -1:
     check_no_lock()
     if unlikely(taken.entries != NULL):
         settle(taken)
+    note_taken(taken)
     if taken.threads != NULL:
         deliver_adaptively(taken)
     if unlikely(taken.natives != NULL):

@@ -4,7 +4,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pyfutex._arguments cimport as_address
-from pyfutex._blocking cimport sleep_on, sleeper
+from pyfutex._blocking cimport recorded_answer, sleep_on, sleeper
 from pyfutex._calledpi cimport called_inherit, called_lock_pi, called_unlock_pi
 from pyfutex._claims cimport waiter_claim_pi, waiter_refuse
 from pyfutex._core.bucket cimport taken_init
@@ -35,6 +35,7 @@ from pyfutex._core.word cimport Word, word_load
 from pyfutex._delivery cimport deliver
 from pyfutex._errors cimport raise_status
 from pyfutex._owners cimport ask_for_owner
+from pyfutex._recording cimport WORD_OF_MANAGER, note_end, note_wait
 from pyfutex._words cimport find_key, open_word
 from pyfutex.target cimport is_called
 
@@ -140,7 +141,7 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
     cdef Owner owner
     cdef Word word
     cdef Status status
-    cdef uint64_t a
+    cdef uint64_t a, asleep
     if is_called(mem):
         return lock_pi_called(manager, m, mem, addr, tid, until, sharing, owner_alive)
     if as_address(addr, &a):
@@ -158,6 +159,7 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
         status = open_word(mem, addr, LOG2_SIZE_U32, sharing, WRITE, &word)
         if status != OK:
             raise_status(status)
+        asleep = note_wait(WORD_OF_MANAGER, word.key.space, word.key.offset, <uint64_t> &w, 0)
         with nogil:
             waiter_init(&w, PI, THREAD, 0, 0)
             piwait_init(&wait, &w, tid, 0, &mem.c, a)
@@ -165,6 +167,7 @@ cdef object block_lock_pi(object manager, CManager *m, Target mem, object addr, 
             word_close(&word)
             if status == WAITING:
                 status = engine_sleep(&w, until)
+        note_end(asleep, recorded_answer(status))
         if status == TAKEN:
             status = FAULT if wait.error else OK
         if status == OK:

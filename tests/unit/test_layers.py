@@ -56,7 +56,7 @@ LAYERS = (
     "pyfutex.memory pyfutex._words",
     "pyfutex.target",
     "pyfutex.key pyfutex._pimutex",
-    "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks pyfutex._wakerule",
+    "pyfutex._arguments pyfutex._kernelfeatures pyfutex._callbacks pyfutex._wakerule pyfutex._recording",
     "pyfutex._errors pyfutex._immortal pyfutex.results",
     "pyfutex._firstloaded",
     "pyfutex._core.nativecalls pyfutex._core.nativepi pyfutex._core.nativelife",

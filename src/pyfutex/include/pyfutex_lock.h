@@ -294,6 +294,8 @@ static __attribute__((noinline, unused)) int pyfutex_lock_pass_on(pyfutex_lock *
     /* Word = 1 << 31; and wake nobody more where the word was 0, which it was not. */
     uint32_t op = (uint32_t)(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT) << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24 | 31u << 12;
     long woken;
+    if (t->passing_on != NULL)
+        t->passing_on(&l->word);
     if (pyfutex_lock_is_pi(l)) {
         int answer = pyfutex_piword_unlock(&l->word);
         if (answer != 0)

@@ -22,6 +22,7 @@ typedef struct {
     uint32_t tid; /* 0: not asked yet, or before a fork */
     uint32_t n_more; /* locks it holds, but for one: what taking and releasing the only one need not count */
     struct robust_list_head *head;
+    void (*passing_on)(const uint32_t *word); /* hears of each release that may wake somebody, before it; NULL: nobody does */
 } pyfutex_thread;
 
 /* A link, which need not lie at a multiple of its size: with musl's offset it does not. */

@@ -65,6 +65,13 @@ static inline uint32_t pyfutex_stamp_number(uint64_t stamp)
     return number;
 }
 
+static inline uint32_t pyfutex_stamp_kind(uint64_t stamp)
+{
+    unsigned char bytes[8];
+    memcpy(bytes, &stamp, sizeof(stamp));
+    return bytes[3] >> 4;
+}
+
 static inline uint32_t pyfutex_stamp_flags(uint64_t stamp)
 {
     unsigned char bytes[8];

@@ -2,6 +2,7 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBUSY, EINTR, EPERM, ETIMEDOUT
+from libc.stdint cimport uint64_t
 from posix.time cimport timespec
 
 from pyfutex._core.atomic cimport cas_u32, load_relaxed_u32
@@ -13,17 +14,20 @@ from pyfutex.sync._robust cimport (
     EDEADLK,
     ENOTRECOVERABLE,
     EOWNERDEAD,
+    KIND_LOCK,
     RobustLock,
     Thread,
     robust_begin,
     robust_end,
     robust_inherits,
+    robust_kind,
+    robust_owner,
     robust_sleep,
     robust_spin,
     robust_try,
 )
 from pyfutex.sync._thread cimport entered_thread
-from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
+from pyfutex.sync._sleepers cimport sleep_begins, sleep_ends, wake_sleepers
 
 import os
 
@@ -52,13 +56,15 @@ cdef int plain_release_parked(Mutex *m) noexcept:
 
 
 cdef int plain_acquire(Mutex *m, Deadline until, bint has_slept, bint handles_signals) except 1:
+    cdef uint64_t asleep
     cdef long why
     while not cas_u32(m.word, FREE, HELD_PARKED if has_slept else HELD):
         if load_relaxed_u32(m.word) != HELD_PARKED and not cas_u32(m.word, HELD, HELD_PARKED):
             continue
-        note_sleep()
+        asleep = sleep_begins(KIND_LOCK, m.word, 0)
         with nogil:
             why = kernel_wait(m.word, HELD_PARKED, 0xFFFFFFFF, until, m.flag)
+        sleep_ends(asleep, why)
         has_slept = True
         if why == -EINTR:
             if handles_signals:
@@ -74,6 +80,7 @@ cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint
     cdef Thread *t = entered_thread()
     cdef timespec end
     cdef timespec *limit = NULL
+    cdef uint64_t asleep
     cdef int why
     if until.ns != NEVER:
         end.tv_sec = until.ns // 1000000000
@@ -92,9 +99,10 @@ cdef int robust_acquire(RobustLock *robust, Deadline until, bint has_slept, bint
         why = robust_try(robust, t, has_slept)
         if why != -EBUSY:
             return why
-        note_sleep()
+        asleep = sleep_begins(robust_kind(robust), &robust.word, robust_owner(robust))
         with nogil:
             why = robust_sleep(robust, limit, until.clock)
+        sleep_ends(asleep, why)
         has_slept = True
         if why == -EINTR:
             if handles_signals:

@@ -2,14 +2,14 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EBUSY, EINTR, ENOSYS, ETIMEDOUT
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport fence_after_rmw, fetch_add_u32, load_acquire_u32, load_relaxed_u32
 from pyfutex._core.clock cimport Deadline
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._mutex cimport mutex_consistent, mutex_raise, mutex_release, mutex_wait, owner_of, robust_init
-from pyfutex.sync._robust cimport EOWNERDEAD, RobustLock, SharedHead, TID_MASK, Thread
-from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
+from pyfutex.sync._robust cimport EOWNERDEAD, KIND_SEMAPHORE, RobustLock, SharedHead, TID_MASK, Thread
+from pyfutex.sync._sleepers cimport sleep_begins, sleep_ends, wake_sleepers
 from pyfutex.sync._slots cimport Slots, slot_leave, slots_find, slots_watch, words_of
 from pyfutex.sync._thread cimport robust_thread
 
@@ -39,6 +39,7 @@ cdef int permits_raise(int error) except 1:
 
 cdef int watch(Permits *p, Deadline until) noexcept:
     """0: the caller has a permit; -ETIMEDOUT, -EINTR, or another negative errno. Requires: the gate."""
+    cdef uint64_t asleep
     cdef uint32_t turn
     cdef int result
     # Pairs with the one of permits_give.
@@ -48,9 +49,10 @@ cdef int watch(Permits *p, Deadline until) noexcept:
         result = permits_try(p)
         if result != -EBUSY:
             return result
-        note_sleep()
+        asleep = sleep_begins(KIND_SEMAPHORE, p.turn, 0)
         with nogil:
             result = slots_watch(&p.slots, p.turn, turn, NULL, 0, until)
+        sleep_ends(asleep, result)
         if result:
             return result
 

@@ -3,6 +3,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 from posix.time cimport timespec
 
+from pyfutex._core.atomic cimport load_relaxed_u32
+
 
 cdef extern from "errno.h":
     const int EDEADLK           # libc.errno lacks them
@@ -39,6 +41,7 @@ cdef extern from "pyfutex_shared.h" nogil:
     uint64_t make_stamp "pyfutex_stamp" (uint32_t kind, uint32_t flags, uint32_t number)
     uint32_t stamp_number "pyfutex_stamp_number" (uint64_t stamp)
     uint32_t stamp_flags "pyfutex_stamp_flags" (uint64_t stamp)
+    SharedKind stamp_kind "pyfutex_stamp_kind" (uint64_t stamp)
     uint64_t this_space "pyfutex_this_space" ()
     int shared_open "pyfutex_shared_open" (SharedHead *shared, uint64_t stamp, uint64_t *found)
     int shared_enter "pyfutex_shared_enter" (SharedHead *shared, uint64_t space)
@@ -67,6 +70,7 @@ cdef extern from "pyfutex_lock.h" nogil:
 
     ctypedef struct Thread "pyfutex_thread":
         uint32_t tid
+        void (*passing_on)(const uint32_t *word) noexcept nogil
 
     int thread_enter "pyfutex_thread_enter" (Thread *t)
     void robust_begin "pyfutex_lock_begin" (RobustLock *l, Thread *t)
@@ -80,3 +84,12 @@ cdef extern from "pyfutex_lock.h" nogil:
     int robust_release "pyfutex_lock_release" (RobustLock *l, Thread *t)
     bint robust_look_after "pyfutex_lock_look_after" (RobustLock *l)
     int robust_consistent "pyfutex_lock_consistent" (RobustLock *l, const Thread *t)
+
+
+cdef inline SharedKind robust_kind(const RobustLock *l) noexcept nogil:
+    return stamp_kind(l.shared.stamp)
+
+
+cdef inline uint32_t robust_owner(const RobustLock *l) noexcept nogil:
+    # Thread id of whoever holds it; 0: nobody.
+    return load_relaxed_u32(&l.word) & TID_MASK

@@ -4,6 +4,7 @@ from libc.errno cimport ENOSYS, EXDEV
 from libc.stdint cimport uint64_t
 
 from pyfutex._errors cimport raise_errno
+from pyfutex._recording cimport add_release
 from pyfutex.sync._robust cimport Thread, this_space, thread_enter
 
 
@@ -20,6 +21,7 @@ cdef uint64_t space = this_space()
 
 
 cdef int thread_open(Thread *t) noexcept nogil:
+    t.passing_on = add_release
     return thread_enter(t) if this_space() == space else -EXDEV
 
 

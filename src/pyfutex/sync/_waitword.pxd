@@ -42,7 +42,7 @@ cdef Shared waitword_bind(WaitWord *w, object buffer, object offset, SharedKind 
 
 # Set WAITERS and sleep while the word is `seen`: 0, look again; -ETIMEDOUT: nobody woke us. Or raises what a signal handler
 # raised, or an OSError. Requires: attached.
-cdef int waitword_sleep(WaitWord *w, uint32_t seen, Deadline until) except 1
+cdef int waitword_sleep(WaitWord *w, SharedKind kind, uint32_t seen, Deadline until) except 1
 
 # How a primitive shows itself: as those of threading do, with its place in shared memory.
 cdef object waitword_repr(object primitive, Shared shared, object state)

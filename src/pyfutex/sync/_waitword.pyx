@@ -2,14 +2,14 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from pyfutex._core.clock cimport Deadline, deadline_after
 from pyfutex._core.kernelcalls cimport kernel_wait
 from pyfutex._errors cimport raise_errno
 from pyfutex.sync._robust cimport SharedKind
 from pyfutex.sync._shared cimport Opening, Shared, shared_bind
-from pyfutex.sync._sleepers cimport note_sleep
+from pyfutex.sync._sleepers cimport sleep_begins, sleep_ends
 
 
 cdef enum:
@@ -23,8 +23,9 @@ cdef Shared waitword_bind(WaitWord *w, object buffer, object offset, SharedKind 
     return shared
 
 
-cdef int waitword_sleep(WaitWord *w, uint32_t seen, Deadline until) except 1:
+cdef int waitword_sleep(WaitWord *w, SharedKind kind, uint32_t seen, Deadline until) except 1:
     cdef Deadline limit = until
+    cdef uint64_t asleep
     cdef int answer
     if not waitword_mark(w, seen):
         return 0
@@ -32,9 +33,10 @@ cdef int waitword_sleep(WaitWord *w, uint32_t seen, Deadline until) except 1:
         limit = deadline_after(LOOK_AGAIN_NS)
         if until.ns < limit.ns:
             limit = until
-    note_sleep()
+    asleep = sleep_begins(kind, w.word, 0)
     with nogil:
         answer = <int> kernel_wait(w.word, seen | WAITERS, 0xFFFFFFFF, limit, w.flag)
+    sleep_ends(asleep, answer)
     if answer == -EINTR:
         PyErr_CheckSignals()
         return 0

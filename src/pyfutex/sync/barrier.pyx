@@ -4,12 +4,13 @@ cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBUSY, EINTR, ETIMEDOUT
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from pyfutex._core.atomic cimport cas_u32, fetch_add_u32, load_acquire_u32, load_relaxed_u32, store_relaxed_u32
 from pyfutex._core.clock cimport Deadline, deadline_never
 from pyfutex._core.kernelcalls cimport MATCH_ANY, PRIVATE_FLAG, kernel_wait, kernel_wake
 from pyfutex._errors cimport raise_errno
+from pyfutex._recording cimport note_time, note_wake
 from pyfutex.sync._mutex cimport (
     mutex_consistent,
     mutex_raise,
@@ -31,7 +32,7 @@ from pyfutex.sync._slots cimport (
 )
 from pyfutex.sync._thread cimport robust_thread
 from pyfutex.sync._timeouts cimport wait_deadline
-from pyfutex.sync._sleepers cimport note_sleep
+from pyfutex.sync._sleepers cimport sleep_begins, sleep_ends
 
 import operator
 from threading import BrokenBarrierError
@@ -49,9 +50,10 @@ cdef inline uint32_t state_of(Barrier b) noexcept nogil:
 
 
 cdef void enter_state(Barrier b, BarrierState state) noexcept nogil:
+    cdef int64_t noted = note_time()
     store_relaxed_u32(&b.words.state, state)
     fetch_add_u32(&b.words.turn, 1)
-    kernel_wake(&b.words.turn, 0x7FFFFFFF, MATCH_ANY, b.m.flag)
+    note_wake(noted, &b.words.turn, kernel_wake(&b.words.turn, 0x7FFFFFFF, MATCH_ANY, b.m.flag))
 
 
 cdef void count_again(Barrier b) noexcept nogil:
@@ -168,12 +170,14 @@ cdef bint await_change(Barrier b, Deadline until) except -1:
     """Let the mutex go, sleep, and get it again: whether the time is over. Requires: held; it is afterwards, in any case."""
     cdef uint32_t turn = load_relaxed_u32(&b.words.turn)
     cdef uint32_t roster = load_relaxed_u32(&b.words.roster)
+    cdef uint64_t asleep
     cdef int why
     mutex_release(&b.m)
     try:
-        note_sleep()
+        asleep = sleep_begins(KIND_BARRIER, &b.words.turn, 0)
         with nogil:
             why = barrier_sleep(b, turn, roster, until)
+        sleep_ends(asleep, why)
         if why == -EINTR:
             PyErr_CheckSignals()
         elif why and why != -ETIMEDOUT:

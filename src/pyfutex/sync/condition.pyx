@@ -9,13 +9,14 @@ cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_WarnEx
 from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from posix.time cimport timespec
 
 from pyfutex._core.atomic cimport cas_u32, fetch_or_u32, load_relaxed_u32, store_relaxed_u32, store_relaxed_u64
 from pyfutex._core.clock cimport Deadline, NEVER
 from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_cmp_requeue, kernel_cmp_requeue_pi, kernel_wait
 from pyfutex._errors cimport raise_errno
+from pyfutex._recording cimport MOVE, add, note_time
 from pyfutex.sync._inherited cimport inherited_wait
 from pyfutex.sync._mutex cimport (
     HELD,
@@ -29,7 +30,7 @@ from pyfutex.sync._robust cimport KIND_CONDITION, Thread, WAITERS, robust_begin,
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, shared_bind
 from pyfutex.sync._thread cimport robust_thread
 from pyfutex.sync._timeouts cimport wait_deadline
-from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
+from pyfutex.sync._sleepers cimport sleep_begins, sleep_ends, wake_sleepers
 from pyfutex.sync.lock cimport Lock, lock_is_shared
 from pyfutex.sync.rlock cimport RLock, rlock_depth, rlock_in, rlock_is_owned, rlock_owned
 
@@ -155,14 +156,16 @@ cdef int sleep_inheriting(Condition c, uint32_t seen, Deadline until, int *taken
 cdef int sleep_once(Condition c, uint32_t seen, Deadline until) except 1:
     """0: woken, or there was a notice already; -EINTR; -ETIMEDOUT. After anything but -EINTR the lock is pending."""
     cdef Thread *t = NULL
+    cdef uint64_t asleep
     cdef long answer
     if c.m != NULL and c.m.robust != NULL:
         # A notifier may move us to the lock. If we are killed then, the kernel wakes the next one there in our stead.
         t = robust_thread()
         robust_begin(c.m.robust, t)
-    note_sleep()
+    asleep = sleep_begins(KIND_CONDITION, &c.notices.n, 0)
     with nogil:
         answer = kernel_wait(&c.notices.n, seen, 0xFFFFFFFF, until, c.flag)
+    sleep_ends(asleep, answer)
     if answer == -EAGAIN:
         return 0
     if answer and answer != -ETIMEDOUT and t != NULL:
@@ -200,9 +203,11 @@ cdef bint wait_for_notice(Condition c, Deadline until) except -1:
 
 cdef int notify(Condition c, uint32_t n) except -1:
     cdef uint32_t now
+    cdef int64_t noted
     cdef long answer
     if c.notices.waiting == 0 or n == 0:
         return 0
+    noted = note_time()
     now = load_relaxed_u32(&c.notices.n) + 1
     store_relaxed_u32(&c.notices.n, now)
     if c.m == NULL:
@@ -219,6 +224,8 @@ cdef int notify(Condition c, uint32_t n) except -1:
         answer = kernel_cmp_requeue(&c.notices.n, c.m.word, now, 0, n, c.flag)
     if answer < 0 and answer != -EAGAIN:
         raise_errno(<int> -answer)
+    if noted and answer > 0 and c.m != NULL:
+        add(MOVE, noted, 0, <uint64_t> &c.notices.n, <uint64_t> c.m.word, answer)
     return 0
 
 

@@ -158,7 +158,7 @@ cdef class Latch:
             return True
         wait_deadline(timeout, &until)
         while left(self, seen):
-            if waitword_sleep(&self.w, seen, until):
+            if waitword_sleep(&self.w, KIND_LATCH, seen, until):
                 return left(self, load_acquire_u32(self.w.word)) == 0
             seen = load_acquire_u32(self.w.word)
         return True

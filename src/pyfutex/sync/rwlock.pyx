@@ -39,7 +39,7 @@ from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, ZERO_IS_ONE, shared_a
 from pyfutex.sync._slots cimport bytes_with_slots, slot_acquire, slot_home, slot_leave, slots_find, slots_take, words_of
 from pyfutex.sync._thread cimport robust_thread, thread_self
 from pyfutex.sync._timeouts cimport acquire_deadline, is_forever
-from pyfutex.sync._sleepers cimport note_sleep, wake_sleepers
+from pyfutex.sync._sleepers cimport sleep_begins, sleep_ends, wake_sleepers
 
 import operator
 
@@ -180,13 +180,15 @@ cdef int read_release(RWLock rw) except -1:
 
 cdef int drain_count(RWLock rw, Deadline until, bint waits) except 1:
     cdef uint32_t seen = fetch_or_u32(&rw.words.readers, CLOSED) | CLOSED
+    cdef uint64_t asleep
     cdef int why
     while seen != CLOSED:
         if not waits:
             return -EBUSY
-        note_sleep()
+        asleep = sleep_begins(KIND_RWLOCK, &rw.words.readers, 0)
         with nogil:
             why = <int> kernel_wait(&rw.words.readers, seen, MATCH_ANY, until, rw.gate.flag)
+        sleep_ends(asleep, why)
         if why == -EINTR:
             PyErr_CheckSignals()
         elif why == -ETIMEDOUT:

@@ -98,7 +98,7 @@ cdef bint take(Semaphore s, Deadline until) except -1:
     cdef bint has_slept = False
     cdef uint32_t seen
     while not semaphore_take(s, has_slept, &seen):
-        if waitword_sleep(&s.w, seen, until):
+        if waitword_sleep(&s.w, KIND_SEMAPHORE, seen, until):
             return False
         has_slept = True
     return True
