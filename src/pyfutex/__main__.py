@@ -9,17 +9,19 @@ from pyfutex import doctor
 from pyfutex._commandline import Example, teach
 from pyfutex.demo import awaits, crash, queue
 from pyfutex.inspecting import command as inspect
+from pyfutex.measuring import command as bench
 from pyfutex.sidebyside import command as qiling
 from pyfutex.tracing import command as trace
 
 DESCRIPTION = """\
 Tools for programs whose threads or processes wait for each other: say what works here, look into shared locks, record
-who waits for whom, see it work. Each command has a --help with examples.
+who waits for whom, measure, see it work. Each command has a --help with examples.
 """
 EXAMPLES: tuple[Example, ...] = (
     ("doctor", "first: what works in this environment, and what does not"),
     ("inspect shop", "who holds what in the arena 'shop', who waits, who is in a deadlock"),
     ("trace shop.py", "run a program, and record who waits for whom, for how long"),
+    ("bench", "a table for this machine: locks, conditions, wakes, beside the standard library"),
     ("demo crash", "processes are killed with a shared lock: who hangs, who goes on"),
     ("demo queue", "threads send items through a bounded queue, beside threading.Condition"),
     ("demo await", "one event loop awaits a thousand words that another process sets"),
@@ -63,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_arguments(commands.add_parser("doctor", help="what locks and arenas can do here"))
     inspect.add_arguments(commands.add_parser("inspect", help="what is in an arena, who holds it, who waits"))
     trace.add_arguments(commands.add_parser("trace", help="who waits for whom in a program, for Perfetto"))
+    bench.add_arguments(
+        commands.add_parser("bench", help="what is how fast here, beside the standard library")
     )
     _add_demos(commands.add_parser("demo", help="see it work, beside what you have today"))
     qiling.add_arguments(commands.add_parser("qiling", help="a program on Qiling, with pyfutex and without"))
