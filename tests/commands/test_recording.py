@@ -48,7 +48,7 @@ def checked(recording):
         if event["ph"] == "X":
             assert event["dur"] > 0
         if event["ph"] in "sfbe":
-            assert isinstance(event["id"], str)
+            assert isinstance(event["id"], int)
         if event["ph"] == "f":
             assert event["bp"] == "e"
     check_arrows(trace["traceEvents"])
@@ -56,18 +56,22 @@ def checked(recording):
 
 
 def check_arrows(events):
-    """Each arrow has one beginning and one end, in that order, both inside of something that its thread did."""
-    starts = {event["id"]: event for event in events if event["ph"] == "s"}
-    ends = {event["id"]: event for event in events if event["ph"] == "f"}
+    """Each arrow has one beginning and one end, both inside of what its thread is doing, as one reads from top to bottom."""
+    doing, starts, ends = {}, {}, {}
+    timed = [event for event in events if event["ph"] != "M"]
+    assert [event["ts"] for event in timed] == sorted(event["ts"] for event in timed)
+    for event in timed:
+        if event["ph"] == "X":
+            doing[event["tid"]] = event
+        elif event["ph"] in "sf":
+            now = doing[event["tid"]]
+            assert now["ts"] <= event["ts"] < now["ts"] + now["dur"]
+            found = starts if event["ph"] == "s" else ends
+            assert event["id"] not in found
+            found[event["id"]] = now
     assert starts.keys() == ends.keys()
-    for number, start in starts.items():
-        assert start["ts"] <= ends[number]["ts"]
-        for end in (start, ends[number]):
-            assert [
-                each
-                for each in of(events, "X")
-                if each["tid"] == end["tid"] and each["ts"] <= end["ts"] <= each["ts"] + each["dur"]
-            ], end
+    assert {event["cat"] for event in starts.values()} <= {"wake", "move"}
+    assert {event["cat"] for event in ends.values()} <= {"wait"}
 
 
 def of(events, phase, category=None, tid=None):
@@ -231,10 +235,13 @@ def test_a_wait_that_goes_on_when_the_recording_ends_is_in_it(recording, spawn, 
     with shop_lock:
         waiter = spawn(hold, shop_lock)
         asleep(waiter, shop_lock)
+        seen_asleep = microseconds()
         recording.stop()
     waiter.result()
     (wait,) = of(checked(recording), "X", "wait")
     assert wait["args"]["ended"] == "had not ended"
+    assert wait["ts"] + wait["dur"] >= seen_asleep
+    assert recording.waits()[0].seconds > 0
 
 
 def test_the_owner_of_a_lock_with_an_owner_is_told(recording, spawn, wait_until):

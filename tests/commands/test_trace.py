@@ -108,9 +108,10 @@ from pyfutex.sync import Event
 child = os.fork()
 Event().wait(timeout=0)
 if child:
-    os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     ended, trace = traced(tmp_path, source, arguments=["program.py"])
+    assert ended.stdout == "0\n"
     assert ended.stderr.count("trace.json") == 1
     assert len(waits(trace)) == 1
 

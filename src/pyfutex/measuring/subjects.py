@@ -6,6 +6,7 @@ import asyncio
 import mmap
 import multiprocessing
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,11 +15,11 @@ from pyfutex import Manager, Memory, aio, sync
 from pyfutex.measuring.partners import Baton, answering_thread, echo_process, echo_thread, exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    # Does something so many times.
-    Work = Callable[[int], None]
+# Does something so many times.
+Work = Callable[[int], object]
 
 
 class Side(NamedTuple):

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
+ARROW = "sf"
+INSIDE_NS = (
+    10  # from the end of what an arrow leads into: who reads microseconds may lose a nanosecond at either end
+)
+
 
 class Wait(NamedTuple):
     """A wait as people want to know it.
@@ -85,7 +90,9 @@ class Told(NamedTuple):
     def events(self) -> list[Event]:
         """All of it, oldest first; metadata before."""
         timed = [event for i in range(len(self.records)) for event in self._of(i)]
-        timed.sort(key=lambda event: float(event["ts"]))
+        timed.sort(
+            key=lambda event: (event["ts"], event["ph"] in ARROW)
+        )  # an arrow joins what is there already
         return [*self._metadata(), *timed]
 
     def _metadata(self) -> Iterator[Event]:
@@ -161,11 +168,13 @@ class Told(NamedTuple):
         return about | ({"source": source} if source else {})
 
     def _arrow(self, cause: int, wait: int) -> Iterator[Event]:
-        """From a wake to the end of the wait; the places of both make its number."""
-        common = {"cat": "wake", "name": "wake", "pid": self.pid, "id": f"{cause}-{wait}"}
+        """From a wake to the end of the wait."""
+        # A number: Perfetto takes no other text than one of hexadecimal digits.
+        number = cause * len(self.records) + wait
+        common = {"cat": "wake", "name": "wake", "pid": self.pid, "id": number}
         start, end = self.records[cause], self.records[wait]
         yield common | {"ph": "s", "tid": start.tid, "ts": start.began / 1000}
-        inside = max(end.ended - 1, end.began, start.began)
+        inside = max(end.ended - INSIDE_NS, end.began, start.began)
         yield common | {"ph": "f", "bp": "e", "tid": end.tid, "ts": inside / 1000}
 
     def _hold(self, wait: int, release: int) -> Iterator[Event]:
@@ -177,7 +186,7 @@ class Told(NamedTuple):
             "name": f"{label} held by {self.thread(held.tid)}",
             "pid": self.pid,
             "tid": held.tid,
-            "id": f"{wait}",
+            "id": wait,
         }
         yield common | {"ph": "b", "ts": held.ended / 1000, "args": {"word": f"{end.at:#x}"}}
         yield common | {"ph": "e", "ts": end.began / 1000}
