@@ -53,6 +53,7 @@ TARGETS: Final = (
     Target("_core/engine.pyx", ENGINE),
     Target("_core/parker.pyx", ENGINE),
     Target("_core/wakeop.pxd", ("tests/unit/test_wake_op.py", "tests/unit/test_linux_bounds.py", *ENGINE)),
+    Target("_recording.pyx", ("tests/commands/test_recording.py",)),
     Target("sync/_mutex.pyx", LOCKS),
     Target("sync/_mutex.pxd", LOCKS),
     Target(

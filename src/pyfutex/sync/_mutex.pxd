@@ -20,11 +20,11 @@ from pyfutex._core.atomic cimport cas_u32, likely, load_relaxed_u32
 from pyfutex._core.clock cimport Deadline
 from pyfutex.sync._robust cimport (
     RobustLock,
+    TID_MASK,
     Thread,
     robust_begin,
     robust_consistent,
     robust_end,
-    robust_owner,
     robust_release,
     robust_try,
 )
@@ -96,7 +96,7 @@ cdef int plain_release_parked(Mutex *m) noexcept
 
 cdef inline uint32_t owner_of(const Mutex *m) noexcept nogil:
     # Thread id of whoever holds it; 0: nobody. Requires: robust.
-    return robust_owner(m.robust)
+    return load_relaxed_u32(m.word) & TID_MASK
 
 
 cdef inline bint mutex_is_owned(const Mutex *m) noexcept nogil:

@@ -44,6 +44,9 @@ cdef Shared waitword_bind(WaitWord *w, object buffer, object offset, SharedKind 
 # raised, or an OSError. Requires: attached.
 cdef int waitword_sleep(WaitWord *w, SharedKind kind, uint32_t seen, Deadline until) except 1
 
+# Set `bit` and wake everybody, in one step. OSError: the kernel would not. Requires: attached.
+cdef int waitword_set(WaitWord *w, uint32_t bit) except -1
+
 # How a primitive shows itself: as those of threading do, with its place in shared memory.
 cdef object waitword_repr(object primitive, Shared shared, object state)
 # Raise that it cannot be pickled.

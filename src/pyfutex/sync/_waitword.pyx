@@ -2,15 +2,21 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EINTR, ETIMEDOUT
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from pyfutex._core.clock cimport Deadline, deadline_after
-from pyfutex._core.kernelcalls cimport kernel_wait
+from pyfutex._core.kernelcalls cimport kernel_wait, kernel_wake_op
 from pyfutex._errors cimport raise_errno
+from pyfutex._recording cimport note_time, note_wake
 from pyfutex.sync._robust cimport SharedKind
 from pyfutex.sync._shared cimport Opening, Shared, shared_bind
 from pyfutex.sync._sleepers cimport sleep_begins, sleep_ends
 
+
+cdef extern from "<linux/futex.h>":
+    uint32_t FUTEX_OP(uint32_t op, uint32_t oparg, uint32_t cmp, uint32_t cmparg)
+    const uint32_t FUTEX_OP_OR
+    const uint32_t FUTEX_OP_CMP_EQ
 
 cdef enum:
     LOOK_AGAIN_NS = 1000000000
@@ -44,6 +50,16 @@ cdef int waitword_sleep(WaitWord *w, SharedKind kind, uint32_t seen, Deadline un
         return answer
     if answer and answer != -EAGAIN and answer != -ETIMEDOUT:
         raise_errno(-answer)
+    return 0
+
+
+cdef int waitword_set(WaitWord *w, uint32_t bit) except -1:
+    cdef uint32_t or_bit = FUTEX_OP(FUTEX_OP_OR, bit, FUTEX_OP_CMP_EQ, 0)
+    cdef int64_t noted = note_time()
+    cdef long answer = kernel_wake_op(w.word, w.word, or_bit, EVERYBODY, 1, w.flag)
+    if answer < 0:
+        raise_errno(-<int> answer)
+    note_wake(noted, w.word, answer)
     return 0
 
 

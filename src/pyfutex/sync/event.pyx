@@ -1,32 +1,25 @@
 """Event: a flag that threads wait for."""
 
 from cpython.exc cimport PyErr_WarnEx
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from pyfutex._core.atomic cimport cas_previous_u32, cas_u32, fetch_and_u32, likely, load_acquire_u32
 from pyfutex._core.clock cimport Deadline
-from pyfutex._core.kernelcalls cimport PRIVATE_FLAG, kernel_wake_op
-from pyfutex._errors cimport raise_errno
-from pyfutex._recording cimport note_time, note_wake
+from pyfutex._core.kernelcalls cimport PRIVATE_FLAG
 from pyfutex.sync._robust cimport KIND_EVENT
 from pyfutex.sync._shared cimport ATTACH, CREATE, Opening, ZERO_IS_ONE
 from pyfutex.sync._timeouts cimport wait_deadline
 from pyfutex.sync._waitword cimport (
-    EVERYBODY,
     SharedWord,
     WAITERS,
     waitword_bind,
     waitword_init,
     waitword_refuse_pickle,
     waitword_repr,
+    waitword_set,
     waitword_sleep,
 )
 
-
-cdef extern from "<linux/futex.h>":
-    uint32_t FUTEX_OP(uint32_t op, uint32_t oparg, uint32_t cmp, uint32_t cmparg)
-    const uint32_t FUTEX_OP_OR
-    const uint32_t FUTEX_OP_CMP_EQ
 
 cdef enum:
     SET = 2
@@ -51,12 +44,7 @@ cdef bint event_is_over(Event event, uint32_t began, uint32_t *seen) noexcept no
 
 cdef int wake_all(Event event, uint32_t seen) except -1:
     """Set it where somebody may sleep."""
-    cdef uint32_t or_set = FUTEX_OP(FUTEX_OP_OR, SET, FUTEX_OP_CMP_EQ, 0)
-    cdef int64_t noted = note_time()
-    cdef long answer = kernel_wake_op(event.w.word, event.w.word, or_set, EVERYBODY, 1, event.w.flag)
-    if answer < 0:
-        raise_errno(-<int> answer)
-    note_wake(noted, event.w.word, answer)
+    waitword_set(&event.w, SET)
     cas_u32(event.w.word, seen | SET, without_waiters(seen | SET))
     return 0
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 
 ARROW = "sf"
+NUMBER_BITS = 30  # twice as many as there are records at most
 INSIDE_NS = (
     10  # from the end of what an arrow leads into: who reads microseconds may lose a nanosecond at either end
 )
@@ -169,13 +170,16 @@ class Told(NamedTuple):
 
     def _arrow(self, cause: int, wait: int) -> Iterator[Event]:
         """From a wake to the end of the wait."""
-        # A number: Perfetto takes no other text than one of hexadecimal digits.
-        number = cause * len(self.records) + wait
-        common = {"cat": "wake", "name": "wake", "pid": self.pid, "id": number}
         start, end = self.records[cause], self.records[wait]
+        number = self._number(2 * wait + (start.what == What.MOVE))
+        common = {"cat": "wake", "name": "wake", "pid": self.pid, "id": number}
         yield common | {"ph": "s", "tid": start.tid, "ts": start.began / 1000}
         inside = max(end.ended - INSIDE_NS, end.began, start.began)
         yield common | {"ph": "f", "bp": "e", "tid": end.tid, "ts": inside / 1000}
+
+    def _number(self, n: int) -> int:
+        """One that no other process has. Perfetto takes no other text than hexadecimal digits, and JavaScript 53 bits."""
+        return self.pid << NUMBER_BITS | n
 
     def _hold(self, wait: int, release: int) -> Iterator[Event]:
         """Holds of several locks need not nest, so each has a line of its own."""
@@ -186,7 +190,7 @@ class Told(NamedTuple):
             "name": f"{label} held by {self.thread(held.tid)}",
             "pid": self.pid,
             "tid": held.tid,
-            "id": wait,
+            "id": self._number(wait),
         }
         yield common | {"ph": "b", "ts": held.ended / 1000, "args": {"word": f"{end.at:#x}"}}
         yield common | {"ph": "e", "ts": end.began / 1000}

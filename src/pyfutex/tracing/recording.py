@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 MOST = 200_000
-MOST_OF_ALL = 1 << 30  # records
+MOST_OF_ALL = 1 << 29  # so that numbers of arrows have 30 bits
 
 
 class Recording:
