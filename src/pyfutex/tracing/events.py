@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import linecache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -88,13 +89,15 @@ class Told(NamedTuple):
                     self.thread(each.tid), self.label(i), ((each.ended or self.until) - each.began) / 1e9, by
                 )
 
-    def events(self) -> list[Event]:
-        """All of it, oldest first; metadata before."""
-        timed = [event for i in range(len(self.records)) for event in self._of(i)]
-        timed.sort(
-            key=lambda event: (event["ts"], event["ph"] in ARROW)
-        )  # an arrow joins what is there already
-        return [*self._metadata(), *timed]
+    def events(self) -> list[str]:
+        """All of it, as JSON, which is a fifth as large as the objects: metadata, then the oldest first."""
+        timed = [
+            (event["ts"], event["ph"] in ARROW, json.dumps(event))  # an arrow joins what is there already
+            for i in range(len(self.records))
+            for event in self._of(i)
+        ]
+        timed.sort()
+        return [*map(json.dumps, self._metadata()), *(text for _, _, text in timed)]
 
     def _metadata(self) -> Iterator[Event]:
         yield {

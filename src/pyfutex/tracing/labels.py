@@ -162,7 +162,7 @@ class ThreadLabels:
     """The names of the threads of this process, those that have ended among them."""
 
     def __init__(self) -> None:
-        self._threads = deque(threading.enumerate(), MOST_THREADS)
+        self._threads: deque[threading.Thread] = deque(maxlen=MOST_THREADS)
         self._start = threading.Thread.start
         self._ours = self._start
 
@@ -174,6 +174,7 @@ class ThreadLabels:
             threads.append(self)
             original(self)
 
+        threads.extend(threading.enumerate())
         self._ours = start
         threading.Thread.start = start  # type: ignore[method-assign]
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pyfutex import _recording
-from pyfutex.tracing.events import Event, Told, Wait
+from pyfutex.tracing.events import Told, Wait
 from pyfutex.tracing.labels import ThreadLabels, WordLabels
 from pyfutex.tracing.records import Record
 
@@ -119,23 +119,19 @@ class Recording:
         """Who waited for what, how many seconds, and who woke them, as far as that is known."""
         return list(self._ended().waits())
 
-    def trace(self) -> dict[str, list[Event] | str | dict[str, str | int]]:
-        """The whole as an object of the Trace Event Format."""
-        return {
-            "traceEvents": self._ended().events(),
-            "displayTimeUnit": "ns",
-            "otherData": {
-                "pyfutex": version("pyfutex"),
-                "python": platform.python_version(),
-                "clock": "CLOCK_MONOTONIC",
-                "lost": self._n_lost,
-            },
-        }
-
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file, which https://ui.perfetto.dev opens."""
+        """Write it to a file in the Trace Event Format, which https://ui.perfetto.dev opens."""
+        about = {
+            "pyfutex": version("pyfutex"),
+            "python": platform.python_version(),
+            "clock": "CLOCK_MONOTONIC",
+            "lost": self._n_lost,
+        }
+        events = ",\n".join(self._ended().events())
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(self.trace(), file)
+            file.write(
+                f'{{"displayTimeUnit": "ns", "otherData": {json.dumps(about)}, "traceEvents": [\n{events}\n]}}\n'
+            )
 
     def _ended(self) -> Told:
         if self._told is None:
