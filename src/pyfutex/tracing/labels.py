@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from bisect import bisect_right
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyfutex.sync import (
@@ -89,7 +91,9 @@ def _objects() -> Iterator[Place]:
     found: dict[int, object] = {}
     conditions: list[object] = []
     kinds: set[type] = PRIMITIVES.union(*(kind.__subclasses__() for kind in PRIMITIVES))
-    for holder in gc.get_objects():
+    # Dictionaries of modules are not among the objects that the collector knows, where it has found that it need not.
+    modules = [vars(each) for each in list(sys.modules.values()) if isinstance(each, ModuleType)]
+    for holder in [*modules, *gc.get_objects()]:
         if type(holder) is Condition:
             conditions.append(holder)
             found[id(holder)] = holder
