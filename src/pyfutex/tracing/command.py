@@ -66,8 +66,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"there is no {options.program}", file=sys.stderr)
         return 2
     try:
-        with open(options.file, "a", encoding="utf-8"):
-            pass  # found out before the program has run for an hour
+        # Before the program has run for an hour. Should it leave no trace, an older one is not taken for its own.
+        with open(options.file, "w", encoding="utf-8"):
+            pass
     except OSError as error:
         print(f"{options.file}: {error.strerror}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections import defaultdict
 from enum import IntEnum
@@ -68,7 +69,7 @@ class Record(NamedTuple):
         """How a wait ended."""
         if self.ended == 0:
             return "had not ended"
-        return OUTCOMES.get(self.answer, f"errno {-self.answer}")
+        return OUTCOMES.get(self.answer) or os.strerror(-self.answer)
 
 
 OUTCOMES = {
