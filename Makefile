@@ -13,6 +13,7 @@
 #   make parallel    most tests, each in several threads at once; best without a GIL: PYTHON=python3.13t
 #   make asan     the suite under the address, undefined behaviour and leak sanitizers
 #   make checks   most tests in a build that asserts lock ownership and lock order and poisons finished waiters
+#   make portable    the tests of one process, in a build without Linux's futexes: POSIX mutexes and conditions
 #   make coverage    which lines of the compiled code the tests reach; a page of it in COVERAGE
 #   make mutants    the lines that decide, each changed in turn: some test must fail; MUTANTS_ARGS=--every=10 takes a sample
 #   make perturb N=8 SEED=1    stress in a build that delays threads between steps, under N seeds; prints the one that fails
@@ -35,6 +36,7 @@ VENV_TSAN ?= .venv-tsan
 VENV_TSAN_FREE ?= .venv-tsan-free
 VENV_ASAN ?= .venv-asan
 VENV_CHECKS ?= .venv-checks
+VENV_PORTABLE ?= .venv-portable
 VENV_COVERAGE ?= .venv-coverage
 VENV_MUTANTS ?= .venv-mutants
 VENV_PERTURB ?= .venv-perturb
@@ -52,6 +54,7 @@ STRESS ?= 20
 TSAN_STRESS ?= 1
 ASAN_STRESS ?= 0.2
 CHECKS_STRESS ?= 0.2
+PORTABLE_STRESS ?= 1
 COVERAGE_STRESS ?= 0.1
 COVERAGE ?= .coverage
 MUTANTS_ARGS ?=
@@ -64,6 +67,7 @@ SEED ?= 1
 MINUTES ?= 5
 # What runs in a checked build, and under the sanitizers.
 CHECKS_TESTS ?= tests/unit tests/native tests/hazards tests/stress tests/capi tests/consumer tests/sync
+PORTABLE_TESTS ?= tests/unit tests/stress tests/hazards tests/semantics tests/native tests/capi tests/property tests/aio
 TSAN_FREE_TESTS ?= tests/stress tests/sync
 PARALLEL_TESTS ?= tests/unit tests/hazards tests/capi tests/sync
 # Threads that run each test of make parallel.
@@ -97,7 +101,7 @@ COMPARE_ARGS ?=
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .PHONY: demo test stress differential kills fuzz model judge tsan tsan-stock tsan-free-threaded tsan-twin asan asan-stock
-.PHONY: parallel checks checked coverage covered mutants hunted perturb perturbed soak
+.PHONY: parallel checks checked portable ported coverage covered mutants hunted perturb perturbed soak
 .PHONY: qiling bench instructions compare dashboard docs documented dist lint clean
 
 # The build must find the environment's meson, ninja and cython, whatever else is installed.
@@ -117,6 +121,8 @@ sanitizing = -Csetup-args=-Db_sanitize=$(1) -Csetup-args=-Db_lundef=false -Csetu
 in_pyx_lines := -Csetup-args=-Dline_directives=true
 # Tests that a kind of run leaves out; its file says why.
 left_out = $$(sed -n 's/^\(tests[^ ]*\).*/--deselect=\1/p' .ci/left-out/$(1))
+# Whole files, which cannot even be imported there.
+not_read = $$(sed -n 's/^\(tests[^ :]*\)$$/--ignore=\1/p' .ci/left-out/$(1))
 
 demo: $(venv)/.package $(venv)/.group-demo $(venv)/.group-guest
 	@$(in_venv) python -m pyfutex demo crash $(CRASH_ARGS)
@@ -153,6 +159,15 @@ checks:
 checked: $(venv)/.tests-native $(venv)/.group-test
 	@$(in_venv) python -c 'from pyfutex_native.violations import CHECKED; assert CHECKED, "built without -Dchecks=true"'
 	$(in_venv) PYFUTEX_STRESS=$(CHECKS_STRESS) python -m pytest $(CHECKS_TESTS) $(TEST_ARGS)
+
+portable:
+	@$(MAKE) --no-print-directory ported VENV=$(VENV_PORTABLE) \
+	    PACKAGE_ARGS="-Csetup-args=-Dparking=pthread -Csetup-args=-Dkernel=disabled"
+
+ported: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-loops
+	@$(in_venv) python -c 'from pyfutex import _buildoptions as built; assert (built.PARKING, built.KERNEL) == ("pthread", False)'
+	$(in_venv) PYFUTEX_STRESS=$(PORTABLE_STRESS) python -m pytest $(PORTABLE_TESTS) $(call not_read,portable) $(call left_out,portable) \
+	    $(TEST_ARGS)
 
 coverage:
 	@$(MAKE) --no-print-directory covered VENV=$(VENV_COVERAGE) PACKAGE_ARGS="$(coverage_build)"
@@ -267,7 +282,7 @@ lint: $(venv)/.package $(venv)/.group-lint $(venv)/.group-loops
 	$(in_venv) pyright
 
 clean:
-	rm -rf $(venv) $(VENV_TSAN) $(VENV_TSAN_FREE) $(VENV_ASAN) $(VENV_CHECKS) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB) $(VENV_DOCS)
+	rm -rf $(venv) $(VENV_TSAN) $(VENV_TSAN_FREE) $(VENV_ASAN) $(VENV_CHECKS) $(VENV_PORTABLE) $(VENV_COVERAGE) $(VENV_MUTANTS) $(VENV_PERTURB) $(VENV_DOCS)
 	rm -rf $(COVERAGE) $(venv_qiling) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -4,13 +4,14 @@ Start with `Manager` and `Memory`; docs/architecture.md tells how it works.
 """
 
 import os
+from typing import TYPE_CHECKING
 
+from pyfutex._buildoptions import KERNEL
 from pyfutex._capi import _c_api as _c_api  # where pyfutex_import looks for it
 from pyfutex._errors import InvalidArgument
 from pyfutex.addressspace import AddressSpace
 from pyfutex.completionqueue import CompletionQueue
 from pyfutex.futex import Futex
-from pyfutex.kernel import Kernel, KernelFutex
 from pyfutex.key import Key, Mappable
 from pyfutex.manager import Manager
 from pyfutex.memory import Memory
@@ -32,6 +33,11 @@ from pyfutex.results import (
 )
 from pyfutex.target import Target
 from pyfutex.waiter import Waiter
+
+if TYPE_CHECKING or KERNEL:
+    from pyfutex.kernel import Kernel, KernelFutex
+else:
+    from pyfutex._elsewhere import Kernel, KernelFutex
 
 __all__ = [
     "ALL",

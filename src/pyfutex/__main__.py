@@ -4,14 +4,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from pyfutex import doctor
+from pyfutex._buildoptions import KERNEL
 from pyfutex._commandline import Example, teach
-from pyfutex.demo import awaits, crash, queue
-from pyfutex.inspecting import command as inspect
-from pyfutex.measuring import command as bench
+from pyfutex.demo import queue
 from pyfutex.sidebyside import command as qiling
-from pyfutex.tracing import command as trace
+
+if TYPE_CHECKING or KERNEL:
+    from pyfutex.demo import awaits, crash
+    from pyfutex.inspecting import command as inspect
+    from pyfutex.measuring import command as bench
+    from pyfutex.tracing import command as trace
 
 DESCRIPTION = """\
 Tools for programs whose threads or processes wait for each other: say what works here, look into shared locks, record
@@ -27,6 +32,8 @@ EXAMPLES: tuple[Example, ...] = (
     ("demo await", "one event loop awaits a thousand words that another process sets"),
     ("qiling ./guest", "a program natively, on Qiling, and on Qiling with pyfutex"),
 )
+if not KERNEL:
+    EXAMPLES = tuple(shown for shown in EXAMPLES if shown[0].startswith(("doctor", "demo queue", "qiling")))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,11 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pyfutex {version('pyfutex')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     doctor.add_arguments(commands.add_parser("doctor", help="what locks and arenas can do here"))
-    inspect.add_arguments(commands.add_parser("inspect", help="what is in an arena, who holds it, who waits"))
-    trace.add_arguments(commands.add_parser("trace", help="who waits for whom in a program, for Perfetto"))
-    bench.add_arguments(
-        commands.add_parser("bench", help="what is how fast here, beside the standard library")
-    )
+    if KERNEL:
+        inspect.add_arguments(
+            commands.add_parser("inspect", help="what is in an arena, who holds it, who waits")
+        )
+        trace.add_arguments(commands.add_parser("trace", help="who waits for whom in a program, for Perfetto"))
+        bench.add_arguments(
+            commands.add_parser("bench", help="what is how fast here, beside the standard library")
+        )
     _add_demos(commands.add_parser("demo", help="see it work, beside what you have today"))
     qiling.add_arguments(commands.add_parser("qiling", help="a program on Qiling, with pyfutex and without"))
     return parser
@@ -82,10 +92,11 @@ def _add_demos(parser: argparse.ArgumentParser) -> None:
         [(typed.removeprefix(prefix), does) for typed, does in EXAMPLES if typed.startswith(prefix)],
     )
     demos = parser.add_subparsers(metavar="NAME", required=True)
-    awaits.add_arguments(
-        demos.add_parser("await", help="words of another process, awaited in one event loop")
-    )
-    crash.add_arguments(demos.add_parser("crash", help="processes that are killed with a shared lock"))
+    if KERNEL:
+        awaits.add_arguments(
+            demos.add_parser("await", help="words of another process, awaited in one event loop")
+        )
+        crash.add_arguments(demos.add_parser("crash", help="processes that are killed with a shared lock"))
     queue.add_arguments(demos.add_parser("queue", help="a bounded queue over futex words"))
 
 

@@ -13,12 +13,16 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pyfutex import Kernel
+from pyfutex._buildoptions import KERNEL, PARKING
 from pyfutex._commandline import teach
+from pyfutex._elsewhere import lacking
 from pyfutex.aio import why_no_ring
-from pyfutex.kernel import Kernel
-from pyfutex.sync._arenafile import MADV_POPULATE_WRITE, SHARED_MEMORY
-from pyfutex.sync.errors import OwnerDied
-from pyfutex.sync.lock import Lock
+
+if TYPE_CHECKING or KERNEL:
+    from pyfutex.sync._arenafile import MADV_POPULATE_WRITE, SHARED_MEMORY
+    from pyfutex.sync.errors import OwnerDied
+    from pyfutex.sync.lock import Lock
 
 if TYPE_CHECKING:
     import argparse
@@ -75,6 +79,10 @@ def examine() -> Iterator[Finding]:
     yield Finding(Verdict.OK, "kernel", f"{platform.system()} {platform.release()} on {platform.machine()}")
     yield Finding(Verdict.OK, "C library", c_library())
     yield interpreter()
+    yield parking()
+    if not KERNEL:
+        yield Finding(Verdict.NO, "shared memory", lacking("pyfutex.sync, as pyfutex.Kernel,"))
+        return
     yield robust_locks()
     yield pid_namespace()
     yield from futex_calls()
@@ -83,6 +91,14 @@ def examine() -> Iterator[Finding]:
     yield populating()
     yield looking_in()
     yield awaited_words()
+
+
+def parking() -> Finding:
+    """How threads of this process sleep."""
+    if PARKING == "futex":
+        return Finding(Verdict.OK, "parking", "on native futexes")
+    said = "on POSIX mutexes and conditions; the main thread looks for signals 20 times a second"
+    return Finding(Verdict.LESS, "parking", said)
 
 
 def awaited_words() -> Finding:

@@ -74,7 +74,7 @@ LAYERS = (
     "pyfutex._core.waiter pyfutex._core.region pyfutex._core.wakeop",
     "pyfutex._core.key pyfutex._core.wordlock",
     "pyfutex._core.parker",
-    "pyfutex._core.futexcall pyfutex._core.pages pyfutex._core.kernelcalls",
+    "pyfutex._core.kernelcalls pyfutex._core.pages pyfutex._core.parking",
     "pyfutex._core.atomic pyfutex._core.checks pyfutex._core.clock pyfutex._core.status",
 )
 ROW = {module: number for number, row in enumerate(LAYERS) for module in row.split()}

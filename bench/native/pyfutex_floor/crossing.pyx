@@ -19,7 +19,7 @@ from pyfutex._core.atomic cimport (
     store_relaxed_u32,
 )
 from pyfutex._core.clock cimport deadline_never
-from pyfutex._core.futexcall cimport futex_wait, futex_wake
+from pyfutex._core.kernelcalls cimport kernel_wait, kernel_wake, PRIVATE_FLAG
 from pyfutex_floor.stopwatch cimport CLOCK_MONOTONIC, stopwatch_clock
 
 futexes.import_pyfutex()
@@ -70,12 +70,12 @@ cdef inline void plain_lock(uint32_t *word) noexcept nogil:
         pause()
         spins += 1
     while exchange_u32(word, CONTENDED) != FREE:
-        futex_wait(word, CONTENDED, 1, deadline_never())
+        kernel_wait(word, CONTENDED, 1, deadline_never(), PRIVATE_FLAG)
 
 
 cdef inline void plain_unlock(uint32_t *word) noexcept nogil:
     if exchange_u32(word, FREE) == CONTENDED:
-        futex_wake(word, 1, 1)
+        kernel_wake(word, 1, 1, PRIVATE_FLAG)
 
 
 @cython.final

@@ -1,8 +1,4 @@
-/* The host kernel's futex(2), in the two forms that the core sleeps with.
- *
- * pf_futex_wait and pf_futex_wake are for words of this process alone (FUTEX_PRIVATE_FLAG). They are the only system
- * calls through which the engine blocks or wakes a thread.
- */
+/* The host kernel's wait, by futex(2): of the engine's own parking (parking_futex.h), and of Kernel (kernelcalls.h). */
 #ifndef PYFUTEX_FUTEXCALL_H
 #define PYFUTEX_FUTEXCALL_H
 
@@ -43,17 +39,6 @@ static inline int pf_futex_wait_as(uint32_t *word, uint32_t expected, uint32_t b
     int op = FUTEX_WAIT_BITSET | pf_clock_flag(deadline) | flag;
     PF_STEP();
     return syscall(SYS_futex, word, op, expected, limit, NULL, bitset) == 0 ? 0 : errno;
-}
-
-static inline int pf_futex_wait(uint32_t *word, uint32_t expected, uint32_t bitset, pf_deadline deadline)
-{
-    return pf_futex_wait_as(word, expected, bitset, deadline, FUTEX_PRIVATE_FLAG);
-}
-
-static inline void pf_futex_wake(uint32_t *word, int n, uint32_t bitset)
-{
-    PF_STEP();
-    syscall(SYS_futex, word, FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG, n, NULL, NULL, bitset);
 }
 
 #endif

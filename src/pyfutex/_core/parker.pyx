@@ -18,8 +18,8 @@ from pyfutex._core.atomic cimport (
 )
 from pyfutex._core.checks cimport check_no_lock
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, Deadline, now_ns
-from pyfutex._core.futexcall cimport futex_wait
 from pyfutex._core.pages cimport map_pages
+from pyfutex._core.parking cimport cells_init
 from pyfutex._core.status cimport BUSY, INTERRUPTED, Status, TAKEN, TIMED_OUT
 
 
@@ -106,7 +106,7 @@ cdef Status park(Parker *p, uint64_t *mark, Deadline deadline) noexcept nogil:
     if not cas_u64(mark, UNMARKED, <uint64_t> p):
         return BUSY if load_acquire_u64(mark) > WITHDRAWN else TAKEN
     while True:
-        why = futex_wait(&p.word, ASLEEP, 0xFFFFFFFF, deadline)
+        why = word_wait(&p.word, ASLEEP, 0xFFFFFFFF, deadline)
         if load_acquire_u64(mark) != <uint64_t> p:
             return TAKEN
         if why == ETIMEDOUT or why == EINTR:
@@ -125,7 +125,9 @@ cdef Status park(Parker *p, uint64_t *mark, Deadline deadline) noexcept nogil:
 cdef void child_after_fork() noexcept nogil:
     # The thread that held the lock may not exist in the child; parkers of its other threads stay lost, a page in 64.
     store_relaxed_u32(&pool_lock, 0)
+    cells_init(&cells)
 
 
+cells_init(&cells)
 parker_key_init(give_back)
 pthread_atfork(NULL, NULL, child_after_fork)

@@ -18,8 +18,8 @@ from pyfutex._core.atomic cimport (
 )
 from pyfutex._core.bucket cimport Bucket, bucket_tag
 from pyfutex._core.checks cimport CHECKS, check_no_bucket, note_unlocked
-from pyfutex._core.futexcall cimport futex_wake
 from pyfutex._core.pages cimport drop_pages, map_pages, unmap_pages
+from pyfutex._core.parker cimport word_wake
 from pyfutex._core.status cimport CONTENDED, Mode, NO_MEMORY, OK, Status
 from pyfutex._core.waiter cimport Waiter, location_hash
 from pyfutex._core.wordlock cimport (
@@ -139,7 +139,7 @@ cdef Status split(Table *t, uint64_t old_level, uint64_t new_level, uint64_t i, 
     old.head = NULL
     note_unlocked(&old.word)
     if exchange_u32(&old.word, 0) & (PARKED | STARVED):
-        futex_wake(&old.word, 0x7FFFFFFF, 0xFFFFFFFF)
+        word_wake(&old.word, 0x7FFFFFFF, 0xFFFFFFFF)
     if fetch_add_u64(&t.n_split, 1) + 1 == <uint64_t> 1 << level_log2(old_level):
         finish_growth(t, old_level)
     return OK

@@ -26,7 +26,7 @@ from pyfutex._core.atomic cimport (
 )
 from pyfutex._core.checks cimport check_may_lock, note_locked, note_unlocked
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, deadline_never, now_ns
-from pyfutex._core.futexcall cimport futex_wait, futex_wake
+from pyfutex._core.parker cimport word_wait, word_wake
 from pyfutex._core.status cimport ATTACHED, CONTENDED, Mode, OK, Status
 
 
@@ -93,7 +93,7 @@ cdef inline LockResult word_lock_slow(uint32_t *word, uint32_t raised, Mode mode
         seen = load_acquire_u32(word)
         if not seen & LIVE:
             if slept:
-                futex_wake(word, 0x7FFFFFFF, ANY_SLEEPER | THE_STARVED)
+                word_wake(word, 0x7FFFFFFF, ANY_SLEEPER | THE_STARVED)
             return LOCK_DEAD
         if not seen & LOCKED and (starved or not seen & STARVED):
             # PARKED stays up for those who may still sleep: we cannot know whether we were the last.
@@ -109,7 +109,7 @@ cdef inline LockResult word_lock_slow(uint32_t *word, uint32_t raised, Mode mode
             if not cas_u32(word, seen, seen | PARKED):
                 continue
             seen |= PARKED
-        futex_wait(word, seen, THE_STARVED if starved else ANY_SLEEPER, deadline_never())
+        word_wait(word, seen, THE_STARVED if starved else ANY_SLEEPER, deadline_never())
         slept = True
 
 
@@ -128,10 +128,10 @@ cdef inline void word_wake_sleeper(uint32_t *word) noexcept nogil:
         seen = load_relaxed_u32(word)
         if seen & STARVED:
             # The lock is free for the starved one alone; its PARKED stays.
-            futex_wake(word, 1, THE_STARVED)
+            word_wake(word, 1, THE_STARVED)
             return
         if not seen & PARKED or seen & LOCKED or not seen & LIVE:
             return      # whoever has the lock now wakes the sleepers; whoever retired the bucket has woken them
         if cas_u32(word, seen, seen & ~<uint32_t> PARKED):
-            futex_wake(word, 1, ANY_SLEEPER)
+            word_wake(word, 1, ANY_SLEEPER)
             return

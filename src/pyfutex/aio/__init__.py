@@ -5,6 +5,9 @@ For asyncio, and loops that plug into it. `Words` are those of real memory, whic
 else anyio runs on, `pyfutex.aio.gevent` for greenlets.
 """
 
+from typing import TYPE_CHECKING
+
+from pyfutex._buildoptions import KERNEL
 from pyfutex.aio._awaits import wait, woken
 from pyfutex.aio._barrier import Barrier
 from pyfutex.aio._condition import Condition
@@ -15,9 +18,13 @@ from pyfutex.aio._once import Once
 from pyfutex.aio._rlock import RLock
 from pyfutex.aio._rwlock import RWLock
 from pyfutex.aio._semaphore import Semaphore
-from pyfutex.aio._wordengines import why_no_ring
-from pyfutex.aio._wordqueue import WordQueue, WordWaiter
-from pyfutex.aio._words import Words
+
+if TYPE_CHECKING or KERNEL:
+    from pyfutex.aio._wordengines import why_no_ring
+    from pyfutex.aio._wordqueue import WordQueue, WordWaiter
+    from pyfutex.aio._words import Words
+else:
+    from pyfutex._elsewhere import WordQueue, Words, WordWaiter, why_no_ring
 
 __all__ = [
     "Barrier",

@@ -11,6 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from pyfutex._buildoptions import KERNEL
+from pyfutex._elsewhere import lacking
+
+if not KERNEL:
+    raise ImportError(lacking(__name__), name=__name__)
+
 from pyfutex.aio import _sharedsteps as steps
 from pyfutex.aio._crowd import Crowd
 from pyfutex.aio._held import HeldByTasks

@@ -14,7 +14,7 @@
  *
  * Answers. At least 0: a result, as it says below; below 0: a negative errno. -EAGAIN: a word held another value. -EINVAL:
  * misaligned, no such size, bitset 0, or a waiter of another kind was met. -EFAULT: nothing is mapped there. -EINTR: a signal
- * came, nothing is queued any more. -ENOMEM. What others there are is said where they occur.
+ * came, or without Linux's futexes may have; nothing is queued any more. -ENOMEM. What others there are is said where they occur.
  *
  * Threads. Any thread may call any function at any time, but for what is said about freeing. Call them with the GIL
  * released, or from threads that Python knows nothing of: they sleep for a moment where a lock inside is held, and

@@ -5,6 +5,12 @@ from __future__ import annotations
 from threading import BrokenBarrierError
 from typing import TYPE_CHECKING
 
+from pyfutex._buildoptions import KERNEL
+from pyfutex._elsewhere import lacking
+
+if not KERNEL:
+    raise ImportError(lacking(__name__), name=__name__)
+
 from pyfutex.sync.arena import Arena
 from pyfutex.sync.barrier import Barrier
 from pyfutex.sync.condition import Condition

@@ -19,8 +19,7 @@ from pyfutex._core.atomic cimport (
 )
 from pyfutex._core.checks cimport note_locked, note_unlocked
 from pyfutex._core.clock cimport CLOCK_MONOTONIC, deadline_after, deadline_never, now_ns
-from pyfutex._core.futexcall cimport futex_wake
-from pyfutex._core.parker cimport MARKED, Parker, UNMARKED, WITHDRAWN, park, parker_self, unpark
+from pyfutex._core.parker cimport MARKED, Parker, UNMARKED, WITHDRAWN, park, parker_self, unpark, word_wake
 from pyfutex._core.status cimport ATTACHED, BUSY, DETACHED, Mode, TAKEN, TIMED_OUT
 from pyfutex._core.wordlock cimport (
     LIVE,
@@ -113,7 +112,7 @@ cdef class Lock:
     def retire(self):
         """Kill the locked lock as growth does it, and wake whoever sleeps on it."""
         exchange_u32(&self.s.word, 0)
-        futex_wake(&self.s.word, 0x7FFFFFFF, 0xFFFFFFFF)
+        word_wake(&self.s.word, 0x7FFFFFFF, 0xFFFFFFFF)
 
     def revive(self):
         """Make the dead lock LIVE again."""
