@@ -7,7 +7,7 @@
  * Nobody sleeps on when its word has been changed.
  *
  * check quick -DTHREADS=2 -DROUNDS=2
- * check quick -DTHREADS=3 -DROUNDS=2
+ * check -DTHREADS=3 -DROUNDS=2
  * mutant LOOKED_BEFORE_THE_MUTEX the sleeper looks at its word, then takes the mutex
  * mutant WOKEN_WITHOUT_THE_MUTEX the waker does not take the mutex
  * mutant CHANGED_AFTER_THE_MUTEX the waker changes the word when it has had the mutex

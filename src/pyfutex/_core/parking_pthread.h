@@ -68,6 +68,7 @@ static inline int pf_cell_sleep(pf_cell *cell, pf_deadline deadline)
 {
     pthread_cond_t *changed = deadline.clock == CLOCK_REALTIME ? &cell->realtime : &cell->monotonic;
     struct timespec until = {deadline.ns / 1000000000, deadline.ns % 1000000000};
+    PF_STEP();
     if (deadline.ns == PF_NEVER)
         return pthread_cond_wait(changed, &cell->mutex);
     return pthread_cond_timedwait(changed, &cell->mutex, &until);
