@@ -59,7 +59,7 @@ def test_no_wake_is_lost(together, parties):
     runners.join()
 
 
-def test_a_child_of_a_fork_parks_though_a_thread_of_its_parent_was_about_to(spawn):
+def test_a_child_of_a_fork_parks_though_a_thread_of_its_parent_was_waking(spawn):
     words = parking.Words()
     hammering = spawn(words.hammer, 0)
 
@@ -69,9 +69,11 @@ def test_a_child_of_a_fork_parks_though_a_thread_of_its_parent_was_about_to(spaw
         words.change(0, 1)
         sleeper.join()
 
-    for _ in range(FORKS):
-        run_in_child(os_fork, park_and_be_woken)
-    words.end()
+    try:
+        for _ in range(FORKS):
+            run_in_child(os_fork, park_and_be_woken)
+    finally:
+        words.end()
     hammering.result()
 
 

@@ -1,12 +1,12 @@
 /* The parking word of POSIX threads: a mutex and its conditions for all words that hash alike. The contract is in parking.h.
  *
- * No wake is lost: whoever sleeps looks at the word under the mutex, and whoever wakes has changed the word before it takes the
- * mutex. If it takes it first, the look sees the change; if it takes it last, the sleeper is on the condition already. The
- * wake is for all who sleep on the cell, since they may be there for other words, or through other bits; each looks at its own
- * word and sleeps on.
+ * No wake is lost: whoever sleeps looks at the word under the mutex, and whoever wakes has changed the word before it
+ * takes the mutex. If it takes it first, the look sees the change; if it takes it last, the sleeper is on the condition
+ * already. models/parking.pml is this. The wake is for all who sleep on the cell, since they may be there for other words,
+ * or through other bits; each looks at its own word and sleeps on.
  *
- * A condition does not say that a signal handler ran. So the thread that runs Python's handlers sleeps a slice at a time, and says
- * after each that one may have.
+ * A condition does not say that a signal handler ran. So the thread that runs Python's handlers sleeps a slice at a time,
+ * and says after each that one may have.
  */
 #ifndef PYFUTEX_PARKING_PTHREAD_H
 #define PYFUTEX_PARKING_PTHREAD_H
@@ -62,8 +62,8 @@ static inline int pf_runs_handlers(void)
 #endif
 }
 
-/* Requires: the cell's mutex. macOS has no other clock for a condition than the realtime one: a deadline on the monotonic clock is
- * for pthread_cond_timedwait_relative_np there. */
+/* Requires: the cell's mutex. macOS has no other clock for a condition than the realtime one: a deadline on the monotonic
+ * clock is for pthread_cond_timedwait_relative_np there. */
 static inline int pf_cell_sleep(pf_cell *cell, pf_deadline deadline)
 {
     pthread_cond_t *changed = deadline.clock == CLOCK_REALTIME ? &cell->realtime : &cell->monotonic;
