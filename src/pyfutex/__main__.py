@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         inspect.add_arguments(
             commands.add_parser("inspect", help="what is in an arena, who holds it, who waits")
         )
-        trace.add_arguments(commands.add_parser("trace", help="who waits for whom in a program, for Perfetto"))
+        trace.add_arguments(
+            commands.add_parser("trace", help="who waits for whom in a program, for Perfetto")
+        )
         bench.add_arguments(
             commands.add_parser("bench", help="what is how fast here, beside the standard library")
         )

@@ -9,8 +9,30 @@ from pyfutex.aio._waitv import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal
 
-__all__ = ["made_engine", "why_no_ring"]
+__all__ = ["KernelWaits", "made_engine", "why_no_ring"]
+
+
+class KernelWaits:
+    """What there is to know about waits in the kernel, whatever they are for."""
+
+    _engine: Ring | Watchers
+
+    @property
+    def engine(self) -> Literal["io_uring", "futex_waitv"]:
+        """By what the kernel waits."""
+        return self._engine.name
+
+    @property
+    def waiting(self) -> int:
+        """How many waits are not over."""
+        return len(self._engine)
+
+    @property
+    def threads(self) -> int:
+        """How many threads there are for it: none by io_uring, one for 127 words by futex_waitv."""
+        return self._engine.threads
 
 
 def why_no_ring() -> OSError | None:

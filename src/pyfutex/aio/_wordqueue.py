@@ -7,10 +7,10 @@ import select
 from collections import deque
 from queue import Empty
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from pyfutex.aio._meetings import end_of
-from pyfutex.aio._wordengines import made_engine
+from pyfutex.aio._wordengines import KernelWaits, made_engine
 from pyfutex.results import ALL
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class WordWaiter:
         del self._wait
 
 
-class WordQueue:
+class WordQueue(KernelWaits):
     """Words of real memory that are waited for, and a descriptor that is readable when one of them was woken.
 
     No event loop is needed, nor a thread for each word. As a `CompletionQueue` has the waiters of managers, this has those
@@ -132,21 +132,6 @@ class WordQueue:
     def __del__(self) -> None:
         if self._bell >= 0:
             os.close(self._bell)
-
-    @property
-    def engine(self) -> Literal["io_uring", "futex_waitv"]:
-        """By what the kernel waits."""
-        return self._engine.name
-
-    @property
-    def waiting(self) -> int:
-        """How many waits are not over."""
-        return len(self._engine)
-
-    @property
-    def threads(self) -> int:
-        """How many threads there are for it: none by io_uring, one for 127 words by futex_waitv."""
-        return self._engine.threads
 
     def wait_prepare(
         self, mem: Target, addr: int, val: int, *, private: bool | None = None, tag: object = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary, ref
 
-from pyfutex.aio._wordengines import made_engine
+from pyfutex.aio._wordengines import KernelWaits, made_engine
 from pyfutex.results import WaitResult
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _soon(loop_ref: ref[asyncio.AbstractEventLoop], call: Callable[[], None]) ->
         loop.call_soon(call)
 
 
-class Words:
+class Words(KernelWaits):
     """Words of real memory, awaited in the running event loop: `Kernel.wait` for coroutines.
 
     Parameters
@@ -86,21 +86,6 @@ class Words:
                 _by_loop.pop(other).close()
             words = _by_loop[loop] = cls()
         return words
-
-    @property
-    def engine(self) -> Literal["io_uring", "futex_waitv"]:
-        """By what the kernel waits."""
-        return self._engine.name
-
-    @property
-    def waiting(self) -> int:
-        """How many awaits there are."""
-        return len(self._engine)
-
-    @property
-    def threads(self) -> int:
-        """How many threads there are for it: none by io_uring, one for 127 words by futex_waitv."""
-        return self._engine.threads
 
     def wait(
         self,
