@@ -189,16 +189,17 @@ def added_row(
     bound: float | None,
     *,
     scale: float = 1.0,
+    unit: str = "ns",
     note: str = "",
 ) -> Row:
-    """(ours - floor) * scale in nanoseconds, of the minima and round by round."""
+    """(ours - floor) * scale in `unit`, nanoseconds times `scale`, of the minima and round by round."""
     added = Comparison.of(ours, floor, lambda a, b: (a - b) * scale)
     return Row(
         group=group,
         name=name,
         **asdict(added),
         bound=bound,
-        unit="ns",
+        unit=unit,
         figures={"ours_min_ns": ours.minimum, "floor_min_ns": floor.minimum},
         note=note,
     )

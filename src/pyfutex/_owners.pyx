@@ -13,8 +13,17 @@ from pyfutex._errors cimport raise_status
 from pyfutex._words cimport open_word
 
 
-cdef extern from "unistd.h" nogil:
-    int gettid()
+cdef extern from "<sys/syscall.h>" nogil:
+    const long SYS_gettid
+
+
+cdef extern from "<unistd.h>" nogil:
+    long syscall(long number)
+
+
+cdef int gettid() noexcept nogil:
+    # The C library's own came with glibc 2.30.
+    return <int> syscall(SYS_gettid)
 
 
 cdef int convert_tid(object tid, uint32_t *value) except -1:

@@ -21,7 +21,7 @@ from pyfutex._core.completions cimport (
 )
 from pyfutex._core.family cimport current_epoch
 
-from queue import Empty
+from _queue import Empty  # that of queue, without the time that importing queue takes
 
 
 cdef int bell_of(CompletionQueue queue) except -1:

@@ -18,9 +18,9 @@ from pyfutex._core.key cimport (
     pack_space,
 )
 
+from _thread import RLock  # that of threading, without the time that importing threading takes
 from operator import index
 from os import fstat, register_at_fork
-from threading import RLock
 from weakref import WeakValueDictionary
 
 from pyfutex._arguments cimport as_address, as_size

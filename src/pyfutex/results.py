@@ -8,15 +8,19 @@ from __future__ import annotations
 import sys
 from enum import IntEnum
 from time import CLOCK_MONOTONIC, CLOCK_REALTIME
-from typing import TYPE_CHECKING, NamedTuple
 
 from pyfutex._firstloaded import first_loaded
 
+TYPE_CHECKING = False  # to type checkers it is true; that of typing would have typing imported
 if TYPE_CHECKING:
+    from typing import NamedTuple
+
     from pyfutex.key import Key, Mappable
     from pyfutex.memory import Memory
     from pyfutex.target import Target
     from pyfutex.waiter import Waiter
+else:
+    from pyfutex._namedtuple import NamedTuple
 
 __all__ = [
     "ALL",

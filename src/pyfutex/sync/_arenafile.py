@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import mmap
 import os
-import secrets
 import stat
 import struct
 import weakref
@@ -274,7 +273,7 @@ def _nameless(directory: int, path: str) -> Iterator[tuple[int, str]]:
     except OSError as error:
         if error.errno not in (EOPNOTSUPP, EISDIR, ENOENT):
             raise
-        temporary = f".{secrets.token_hex(8)}.pyfutex"
+        temporary = f".{os.urandom(8).hex()}.pyfutex"
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
         yield fd, temporary

@@ -1,0 +1,1 @@
+"""Nothing: what it takes to load a compiled module at all."""
