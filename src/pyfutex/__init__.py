@@ -4,18 +4,14 @@ Start with `Manager` and `Memory`; docs/architecture.md tells how it works.
 """
 
 import os
-from typing import TYPE_CHECKING
 
 from pyfutex._buildoptions import KERNEL
-from pyfutex._capi import _c_api as _c_api  # where pyfutex_import looks for it
 from pyfutex._errors import InvalidArgument
-from pyfutex.addressspace import AddressSpace
 from pyfutex.completionqueue import CompletionQueue
 from pyfutex.futex import Futex
 from pyfutex.key import Key, Mappable
 from pyfutex.manager import Manager
 from pyfutex.memory import Memory
-from pyfutex.nativetarget import NativeTarget
 from pyfutex.results import (
     ALL,
     ANY,
@@ -34,10 +30,12 @@ from pyfutex.results import (
 from pyfutex.target import Target
 from pyfutex.waiter import Waiter
 
-if TYPE_CHECKING or KERNEL:
+TYPE_CHECKING = False  # see results.py
+if TYPE_CHECKING:
+    from pyfutex._capi import _c_api as _c_api
+    from pyfutex.addressspace import AddressSpace
     from pyfutex.kernel import Kernel, KernelFutex
-else:
-    from pyfutex._elsewhere import Kernel, KernelFutex
+    from pyfutex.nativetarget import NativeTarget
 
 __all__ = [
     "ALL",
@@ -68,6 +66,26 @@ __all__ = [
     "WakeWait",
     "get_include",
 ]
+
+# In modules that are imported when somebody asks for one of these: whoever uses a Manager alone does not wait for them.
+_LATE = {
+    "_c_api": "_capi",  # for pyfutex_import in C
+    "AddressSpace": "addressspace",
+    "Kernel": "kernel" if KERNEL else "_elsewhere",
+    "KernelFutex": "kernel" if KERNEL else "_elsewhere",
+    "NativeTarget": "nativetarget",
+}
+
+if not TYPE_CHECKING:  # which would take any name for one of the package's
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = __import__(f"{__name__}.{_LATE[name]}", fromlist=[name])
+        return globals().setdefault(name, getattr(module, name))
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATE})
 
 
 def get_include() -> str:

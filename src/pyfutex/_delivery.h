@@ -4,8 +4,9 @@
 
 #include <Python.h>
 
-/* Small enough for the room that the loader keeps for libraries loaded later: no allocation, no call to find them. */
-static __thread int pf_callback_depth __attribute__((tls_model("initial-exec")));
-static __thread PyObject *pf_put_off __attribute__((tls_model("initial-exec"))); /* list of waiters, or NULL; owned */
+#include "thread_local.h"
+
+static PF_THREAD_LOCAL int pf_callback_depth;
+static PF_THREAD_LOCAL PyObject *pf_put_off; /* list of waiters, or NULL; owned */
 
 #endif

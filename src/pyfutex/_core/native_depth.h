@@ -2,9 +2,10 @@
 #ifndef PYFUTEX_NATIVE_DEPTH_H
 #define PYFUTEX_NATIVE_DEPTH_H
 
-/* Small enough for the room that the loader keeps for libraries loaded later: no allocation, no call to find them. */
-static __thread int pf_native_depth __attribute__((tls_model("initial-exec")));
-static __thread void *pf_native_put_off __attribute__((tls_model("initial-exec")));      /* the oldest Portion, or NULL */
-static __thread void *pf_native_put_off_last __attribute__((tls_model("initial-exec"))); /* the newest */
+#include "thread_local.h"
+
+static PF_THREAD_LOCAL int pf_native_depth;
+static PF_THREAD_LOCAL void *pf_native_put_off;      /* the oldest Portion, or NULL */
+static PF_THREAD_LOCAL void *pf_native_put_off_last; /* the newest */
 
 #endif

@@ -5,8 +5,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Small enough for the room that the loader keeps for libraries loaded later: no allocation, no call to find it. */
-static __thread void *pf_thread_parker __attribute__((tls_model("initial-exec")));
+#include "thread_local.h"
+
+static PF_THREAD_LOCAL void *pf_thread_parker;
 static pthread_key_t pf_parker_key;
 
 static inline int pf_parker_key_init(void (*give_back)(void *))

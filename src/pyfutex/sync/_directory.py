@@ -41,8 +41,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import zlib
 from array import array
+from binascii import crc32
 from errno import EBADMSG, ENAMETOOLONG
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -202,7 +202,7 @@ class Names:
         """The block of a name, and its place in the index; or 0, and the place for a new one."""
         load = self._memory.load
         first, n_places = self._index()
-        crc = zlib.crc32(name)
+        crc = crc32(name)
         used = self._memory.load64(USED_AT)
         spare = 0
         for step in range(n_places):
@@ -292,7 +292,7 @@ class Directory(Names):
         memory.store(CHANGING_AT, 1)
         block = self._allocate(n_units)
         self._file.map[block + BLOCK_NAME_AT : block + BLOCK_NAME_AT + len(name)] = name
-        memory.store(block + BLOCK_CRC_AT, zlib.crc32(name))
+        memory.store(block + BLOCK_CRC_AT, crc32(name))
         memory.store64(block + BLOCK_SERIAL_AT, memory.fetch_add64(SERIAL_AT, 1) + 1)
         try:
             made = make(block + UNIT * head)

@@ -4,14 +4,10 @@
 
 #include <pthread.h>
 
-#include "_thread_pointer.h"
 #include "pyfutex_lock.h"
+#include "thread_local.h"
 
-#if PF_RECORD_IS_STATIC
-static __thread pyfutex_thread pf_thread __attribute__((tls_model("initial-exec")));
-#else
-static __thread pyfutex_thread pf_thread;
-#endif
+static PF_THREAD_LOCAL pyfutex_thread pf_thread;
 
 static void pf_thread_after_fork(void) { pyfutex_thread_forked(&pf_thread); }
 
