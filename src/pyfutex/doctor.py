@@ -119,7 +119,7 @@ def awaited_words() -> Finding:
 def c_library() -> str:
     """Name and version of the C library."""
     name, version = platform.libc_ver()
-    if name:
+    if version:  # of musl that is built with the name "libc.so", a name alone
         return f"{name} {version}"
     return "musl" if "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or "") else "unknown"
 

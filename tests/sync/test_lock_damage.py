@@ -13,7 +13,6 @@ from sync.programs import Program, ended, finds_a_dead_owner, forked
 from pyfutex import Memory
 from pyfutex.sync import Lock
 
-LINKS = slice(36, 56)
 MOST_HELD = 1024
 
 
@@ -22,15 +21,24 @@ def memory():
     return mmap.mmap(-1, 64 * (MOST_HELD + 1))
 
 
+def links_of(memory, position):
+    """Where the links of one of three locks lie that are held: to the one taken after it, and to the one taken before it."""
+    base = Memory(memory).host_address
+    # musl's, or glibc's: the second lock's leads to that of the first.
+    node = next(at for at in (44, 48) if memory[64 + at : 72 + at] == struct.pack("=Q", base + at))
+    at = 64 * position + node
+    return slice(at - 8, at + 8)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
-        bytes(20),
-        b"\xff" * 20,
-        b"a sentence of a user",
-        bytes(4) + bytes(range(1, 17)),
-        bytes(4) + b"\x01\0\0\0\0\0\0\0" * 2,
-        bytes(4) + b"\x04\0\0\0\0\0\0\0\xf8\x0f\0\0\0\0\0\0",
+        bytes(16),
+        b"\xff" * 16,
+        b"words of a user!",
+        bytes(range(1, 17)),
+        b"\x01\0\0\0\0\0\0\0" * 2,
+        b"\x04\0\0\0\0\0\0\0\xf8\x0f\0\0\0\0\0\0",
     ],
     ids=["zeros", "ones", "text", "numbers", "small numbers", "small multiples of four"],
 )
@@ -39,7 +47,7 @@ def test_links_that_were_written_over_are_not_followed(memory, damage, position)
     locks = [Lock.create(memory, 64 * i) for i in range(3)]
     for lock in locks:
         lock.acquire()
-    damaged = slice(64 * position + LINKS.start, 64 * position + LINKS.stop)
+    damaged = links_of(memory, position)
     links = memory[damaged]
     memory[damaged] = damage
     before = memory[:]
@@ -59,18 +67,16 @@ def test_links_that_lead_to_the_lock_itself_are_not_followed(memory, position):
     locks = [Lock.create(memory, 64 * i) for i in range(3)]
     for lock in locks:
         lock.acquire()
-    base = Memory(memory).host_address
-    # Where musl's or glibc's link to the next one lies: that of the second lock leads to that of the first.
-    node = next(at for at in (44, 48) if memory[64 + at : 72 + at] == struct.pack("=Q", base + at))
-    at = 64 * position + node
-    links = memory[at - 8 : at + 8]
-    memory[at - 8 : at + 8] = struct.pack("=QQ", base + at, base + at)
+    damaged = links_of(memory, position)
+    links = memory[damaged]
+    itself = Memory(memory).host_address + damaged.start + 8
+    memory[damaged] = struct.pack("=QQ", itself, itself)
     before = memory[:]
     with pytest.raises(OSError) as caught:
         locks[position].release()
     assert caught.value.errno == EBADMSG
     assert memory[:] == before
-    memory[at - 8 : at + 8] = links
+    memory[damaged] = links
     for lock in locks:
         lock.release()
 
@@ -116,7 +122,7 @@ def test_a_list_that_the_kernel_cannot_follow_hides_no_dead_owner(memory, pi):
     def child():
         for lock in locks:
             lock.acquire()
-        memory[128 + LINKS.start : 128 + LINKS.stop] = b"\xff" * 20
+        memory[links_of(memory, 2)] = b"\xff" * 16
         os.kill(os.getpid(), signal.SIGKILL)
 
     with forked(child) as pid:

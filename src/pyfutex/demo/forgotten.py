@@ -54,6 +54,14 @@ def _falls_asleep(alive: list[int]) -> bool:
     return True
 
 
+def _hold_back(pid: int) -> None:
+    """Let others run before a process."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:  # musl makes no such call
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
+
+
 def _is_left_asleep(lock: RobustLock) -> bool:
     _take(lock)
     alive: list[int] = []
@@ -62,7 +70,7 @@ def _is_left_asleep(lock: RobustLock) -> bool:
             alive.append(children.start(lambda: _take(lock)))
             if not _falls_asleep(alive):
                 return False
-        os.sched_setscheduler(alive[0], os.SCHED_IDLE, os.sched_param(0))
+        _hold_back(alive[0])
         lock.release()
         _take(lock)
         children.kill(alive.pop(0))
