@@ -59,7 +59,7 @@ def priority(tid):
 
 
 @pytest.fixture
-def spawn_urgent(spawn):
+def spawn_urgent(spawn, schedulers):
     """Run a call in a thread of real-time priority."""
 
     def become_urgent():

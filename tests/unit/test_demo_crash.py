@@ -143,11 +143,18 @@ class TestGang:
 
 
 class TestForgotten:
+    @staticmethod
+    def is_one(make, tries=20):
+        try:
+            return leaves_one_asleep(make, tries)
+        except NotHere as reason:
+            pytest.skip(str(reason))
+
     def test_is_nobody_by_our_lock(self):
-        assert not leaves_one_asleep(lambda: Lock.attach(board.new_memory()), tries=3)
+        assert not self.is_one(lambda: Lock.attach(board.new_memory()), tries=3)
 
     def test_is_one_by_the_usual_protocol(self):
-        assert leaves_one_asleep(lambda: WithoutOwner(board.new_memory()))
+        assert self.is_one(lambda: WithoutOwner(board.new_memory()))
 
 
 class TestRobustPthread:

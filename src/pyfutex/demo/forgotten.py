@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from pyfutex.demo import children
-from pyfutex.demo.robustlock import RobustLock
+from pyfutex.demo.robustlock import NotHere, RobustLock
 from pyfutex.demo.sleepers import all_sleep
 from pyfutex.sync import OwnerDied
 
@@ -21,8 +21,13 @@ _LOOK_S: Final = 0.0005
 def leaves_one_asleep(make: Callable[[], RobustLock], tries: int = 20) -> bool:
     """Whether C was left asleep in one of these tries, each with a new lock.
 
-    B is to be killed before it runs: it shares a processor with A, and runs there when nobody else wants to.
+    B is to be killed before it runs: it shares a processor with A, and runs there when nobody else wants to. NotHere: the C
+    library, as musl, cannot have it so.
     """
+    try:
+        os.sched_getscheduler(0)
+    except OSError as error:
+        raise NotHere(f"this C library chooses no scheduler: {error.strerror}") from error
     with _one_processor():
         return any(_is_left_asleep(make()) for _ in range(tries))
 
@@ -54,14 +59,6 @@ def _falls_asleep(alive: list[int]) -> bool:
     return True
 
 
-def _hold_back(pid: int) -> None:
-    """Let others run before a process."""
-    try:
-        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-    except OSError:  # musl makes no such call
-        os.setpriority(os.PRIO_PROCESS, pid, 19)
-
-
 def _is_left_asleep(lock: RobustLock) -> bool:
     _take(lock)
     alive: list[int] = []
@@ -70,7 +67,7 @@ def _is_left_asleep(lock: RobustLock) -> bool:
             alive.append(children.start(lambda: _take(lock)))
             if not _falls_asleep(alive):
                 return False
-        _hold_back(alive[0])
+        os.sched_setscheduler(alive[0], os.SCHED_IDLE, os.sched_param(0))
         lock.release()
         _take(lock)
         children.kill(alive.pop(0))
