@@ -12,10 +12,17 @@ from pyfutex.sidebyside.runs import compile_static
 PROGRAMS = Path(__file__).resolve().parents[2] / "examples" / "qiling"
 
 
+def has_qiling():
+    """Tell by one of its modules: a directory of that name among the examples looks like a package too."""
+    try:
+        return importlib.util.find_spec("qiling.const") is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def pytest_collection_modifyitems(items):
     """One clear reason for all."""
-    # By one of its modules: a directory of that name among the examples looks like a package too.
-    if importlib.util.find_spec("qiling.const") is None:
+    if not has_qiling():
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="Qiling is not installed: make qiling has it"))
