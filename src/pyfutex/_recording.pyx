@@ -190,7 +190,7 @@ def end():
     """End the recording: a list of tuples, in the order of `Record`, oldest first; and how many found no room. RuntimeError:
     there is none."""
     global records
-    cdef uint64_t n, i
+    cdef uint64_t n, n_lost, n_told, i
     cdef list all_told
     if not cas_u32(&is_recording, 1, 0):
         raise RuntimeError("this process is not recorded")
@@ -198,7 +198,8 @@ def end():
         sched_yield()
     n = load_relaxed_u64(&n_claimed)
     n_lost = n - room if n > room else 0
-    all_told = [told(&records[i]) for i in range(n - n_lost)]
+    n_told = n - n_lost
+    all_told = [told(&records[i]) for i in range(n_told)]
     unmap_pages(records, room * sizeof(Record))
     records = NULL
     store_u32(&is_taken, 0)
