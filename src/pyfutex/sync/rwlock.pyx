@@ -53,10 +53,7 @@ cdef enum:
 cdef inline bint is_open(RWLock rw) noexcept nogil:
     """Whether a reader that has a slot is in. Requires: slots."""
     # Pairs with the fence of drain_slots.
-    return (
-        load_u32(rw.gate.word) & (TID_MASK | OWNER_DIED) == 0
-        and load_relaxed_u32(&rw.gate.robust.state) == CONSISTENT
-    )
+    return load_u32(rw.gate.word) & (TID_MASK | OWNER_DIED) == 0 and load_relaxed_u32(&rw.gate.robust.state) == CONSISTENT
 
 
 cdef int gate_acquire(RWLock rw, Deadline until, bint waits) except 1:
