@@ -9,6 +9,8 @@ from pathlib import Path
 from differential.kernel import PRIVATE, SYS_FUTEX
 
 SYS_FUTEX_WAITV = 449
+LOCK_PI, LOCK_PI2 = 6, 13  # operations, below the bits that say how
+OPERATION = 0x7F
 
 
 def inside(primitive):
@@ -35,6 +37,11 @@ def sleeps_on_shared(pid):
 def sleeps(pid, tid):
     """Whether a thread sleeps in a futex call, on whatever words."""
     return _sleeps(pid, tid, lambda address, operation: True, among_several=True)
+
+
+def sleeps_for_pi(tid):
+    """Whether a thread of this process sleeps for a lock of priority inheritance, not for a thread that it starts, say."""
+    return _sleeps("self", tid, lambda address, operation: operation & OPERATION in (LOCK_PI, LOCK_PI2))
 
 
 def slept_on(tid):

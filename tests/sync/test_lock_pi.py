@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sync.holding import Holder
 from sync.programs import Program, ended, finds_a_dead_owner, forked, sleeps
+from sync.sleeping import sleeps_for_pi
 
 from pyfutex import Kernel, Memory
 from pyfutex.sync import Condition, Lock, OwnerDied, RLock
@@ -289,7 +290,7 @@ def test_an_event_loop_hears_of_signals_as_ever(lock, hold, handle, spawn, wait_
         owner.lets_go()
 
     def interrupt():
-        wait_until(lambda: sleeps(main.native_id))
+        wait_until(lambda: sleeps_for_pi(main.native_id))
         signal.pthread_kill(main.ident, signal.SIGUSR1)
 
     handle(handler)
@@ -312,7 +313,7 @@ def test_a_descriptor_that_the_program_has_closed_is_not_set_again(lock, hold, s
     me = threading.current_thread().native_id
 
     def close():
-        wait_until(lambda: sleeps(me))
+        wait_until(lambda: sleeps_for_pi(me))
         os.close(descriptor)
         owner.lets_go()
 
@@ -351,7 +352,7 @@ def test_a_fork_while_the_main_thread_waits_leaves_both_their_signals(lock, hold
         assert other.acquire(timeout=1)
 
     def fork():
-        wait_until(lambda: sleeps(main))
+        wait_until(lambda: sleeps_for_pi(main))
         with forked(child) as pid:
             status = ended(pid)
         owner.lets_go()
