@@ -72,7 +72,7 @@ TSAN_FREE_TESTS ?= tests/stress tests/sync
 PARALLEL_TESTS ?= tests/unit tests/hazards tests/capi tests/sync
 # Threads that run each test of make parallel.
 THREADS ?= 4
-TSAN_TESTS ?= tests/stress tests/native tests/capi tests/sync
+TSAN_TESTS ?= tests/stress tests/native tests/capi tests/sync tests/aio tests/awaitedwords
 ASAN_TESTS ?= tests
 # More arguments for the build of the package, and for those of the package and of tests/native.
 PACKAGE_ARGS ?=
