@@ -79,10 +79,11 @@ _LATE = {
 if not TYPE_CHECKING:  # which would take any name for one of the package's
 
     def __getattr__(name: str) -> object:
-        if name not in _LATE:
+        late = _LATE.get(name) or (name if name in _LATE.values() else None)
+        if late is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = __import__(f"{__name__}.{_LATE[name]}", fromlist=[name])
-        return globals().setdefault(name, getattr(module, name))
+        module = __import__(f"{__name__}.{late}", fromlist=[name])
+        return globals().setdefault(name, module if late == name else getattr(module, name))
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *_LATE})

@@ -193,7 +193,7 @@ cdef object block_wake_wait(object manager, CManager *m, Target mem, object wake
                                                   log2_size))
     status = open_word(mem2, wait_addr, log2_size, sharing, READ, &word)
     note_taken(&taken)
-    asleep = note_wait(WORD_OF_MANAGER, word.key.space, word.key.offset, <uint64_t> &w, 0)
+    asleep = note_wait(WORD_OF_MANAGER, word.key.space, word.key.offset, <uint64_t> &w, 0) if status == OK else 0
     with nogil:
         # Queue first, then wake: whoever is woken finds us queued. A refused wait wakes all the same.
         if status == OK:

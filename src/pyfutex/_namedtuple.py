@@ -25,7 +25,7 @@ class _Maker(type):
         fields = body["__annotations__"]
         defaults = [body[field] for field in fields if field in body]
         made = of_fields(name, fields, defaults=defaults, module=body["__module__"])
-        made.__doc__ = body["__doc__"]
+        made.__doc__ = body.get("__doc__", made.__doc__)  # -OO leaves none
         made.__annotations__ = fields
         return made
 

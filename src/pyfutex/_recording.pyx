@@ -199,10 +199,12 @@ def end():
     n = load_relaxed_u64(&n_claimed)
     n_lost = n - room if n > room else 0
     n_told = n - n_lost
-    all_told = [told(&records[i]) for i in range(n_told)]
-    unmap_pages(records, room * sizeof(Record))
-    records = NULL
-    store_u32(&is_taken, 0)
+    try:
+        all_told = [told(&records[i]) for i in range(n_told)]
+    finally:
+        unmap_pages(records, room * sizeof(Record))
+        records = NULL
+        store_u32(&is_taken, 0)
     return all_told, n_lost
 
 

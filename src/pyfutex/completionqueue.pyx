@@ -3,7 +3,7 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
-from cpython.object cimport PyObject, PyTypeObject, inquiry, traverseproc, visitproc
+from cpython.object cimport PyObject, PyTypeObject, traverseproc, visitproc
 from cpython.ref cimport Py_DECREF
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint32_t
@@ -17,6 +17,7 @@ from pyfutex._core.completions cimport (
     completions_end,
     completions_first,
     completions_pop,
+    completions_settle,
     completions_wait,
 )
 from pyfutex._core.family cimport current_epoch
@@ -51,8 +52,15 @@ cdef class CompletionQueue:
         pass        # takes no arguments: without this, any would be ignored
 
     def __dealloc__(self):
-        # Nothing is queued that names us: such a waiter holds a reference to its completion queue.
-        completions_end(&self.c, current_epoch())
+        # Waiters that are still here were dropped with us, by the collector, which may have cleared what refers to us first.
+        cdef CWaiter *w
+        completions_settle(&self.c, current_epoch())
+        while True:
+            w = completions_pop(&self.c, current_epoch())
+            if w == NULL:
+                break
+            Py_DECREF(<object> w.owner)
+        completions_end(&self.c)
 
     def fileno(self):
         """A descriptor that is readable while the queue is not empty, for select, poll, epoll and event loops.
@@ -165,12 +173,12 @@ cdef class CompletionQueue:
 
 # --- garbage collection ---
 
-# A waiter has a reference to its queue and is in it with a reference of its own, so that nobody but the collector can free
-# a queue that is dropped with waiters in it. Those references are no fields, which Cython would find by itself.
+# A waiter has a reference to its queue and is in it with a reference of its own, so that nobody but the collector can
+# free a queue that is dropped with waiters in it. Those references are no fields, which Cython would find by itself. The
+# collector breaks the circle by taking their queue from the waiters.
 
 cdef PyTypeObject *TYPE = <PyTypeObject *> CompletionQueue
 cdef traverseproc visit_fields = TYPE.tp_traverse
-cdef inquiry clear_fields = TYPE.tp_clear
 
 
 cdef int visit_waiters(PyObject *self, visitproc visit, void *arg) except -1:
@@ -187,12 +195,4 @@ cdef int visit_waiters(PyObject *self, visitproc visit, void *arg) except -1:
     return answer
 
 
-cdef int drop_waiters(object self) except -1:
-    cdef CompletionQueue queue = self
-    while queue.pop() is not None:
-        pass
-    return clear_fields(self)
-
-
 TYPE.tp_traverse = visit_waiters
-TYPE.tp_clear = drop_waiters

@@ -77,6 +77,19 @@ def test_the_index_of_each_is_another(run, spawn):
     assert run(main()) == [0, 1, 2, 3]
 
 
+def test_the_index_of_one_who_has_left_is_that_of_the_next_to_come(run):
+    async def main():
+        barrier = aio.Barrier(3)
+        first, second = (asyncio.create_task(barrier.wait()) for _ in range(2))
+        await arrived(barrier, 2)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        third, fourth = (asyncio.create_task(barrier.wait()) for _ in range(2))
+        return await asyncio.gather(second, third, fourth)
+
+    assert run(main()) == [1, 0, 2]
+
+
 @pytest.mark.parametrize("by", ["cancel", "timeout"])
 def test_a_task_that_is_cancelled_leaves_and_the_barrier_stays_as_it_was(run, by):
     async def main():

@@ -391,3 +391,21 @@ def test_recordings_that_begin_and_end_while_threads_wait_and_wake(spawn):
     back.release()
     partner.result()
     asker.result()
+
+
+class Hostile:
+    """An object that answers no question about itself."""
+
+    def __getattribute__(self, name):
+        raise AssertionError(name)
+
+
+def test_no_object_of_the_program_is_asked_for_anything(spawn, asleep, recording):
+    hostile = Hostile()
+    with shop_lock:
+        waiter = spawn(hold, shop_lock)
+        asleep(waiter, shop_lock)
+    waiter.result()
+    recording.stop()
+    assert [wait.on.endswith("shop_lock") for wait in recording.waits()] == [True]
+    del hostile

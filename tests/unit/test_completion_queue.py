@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from pyfutex import CompletionQueue, Waiter, WaiterState
+from pyfutex import CompletionQueue, Manager, Memory, Waiter, WaiterState
 
 
 @pytest.fixture
@@ -200,9 +200,22 @@ class Tag:
     """Something whose end is seen, which that of a waiter is not."""
 
 
+def count_waiters():
+    """How many there are that the collector knows of."""
+    return sum(type(each) is Waiter for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("collects_before", [False, True])
 @pytest.mark.parametrize("n_ready", range(4))
-def test_a_queue_that_is_dropped_with_waiters_in_it_is_freed_with_them(n_ready, manager, memory):
-    """Some of them were made ready to be handed out by the one that was, and some came after that."""
+def test_a_queue_that_is_dropped_with_waiters_in_it_is_freed_with_them(
+    n_ready, collects_before, manager, memory
+):
+    """Some of them were made ready to be handed out by the one that was, and some came after that.
+
+    A collection before moves the queue behind the waiters among what the next one clears.
+    """
+    gc.collect()
+    n_before = count_waiters()
     completions = CompletionQueue()
     tags = [Tag() for _ in range(5)]
     ends = [weakref.ref(tag) for tag in tags]
@@ -215,18 +228,40 @@ def test_a_queue_that_is_dropped_with_waiters_in_it_is_freed_with_them(n_ready, 
             assert completions.get() is waiters[0]
     dropped = weakref.ref(completions)
     del completions, tags
-    gc.collect()
+    if collects_before:
+        gc.collect()
     assert [end() is None for end in ends] == [False] * 5
     del waiters[:-1], some, w
-    gc.collect()
-    assert [end() is None for end in ends] == [True] + [
-        False
-    ] * 4  # a waiter keeps its queue, and that the others
+    if collects_before:
+        gc.collect()
+        assert [end() is None for end in ends] == [True] + [
+            False
+        ] * 4  # a waiter keeps its queue, and that the others
     assert dropped() is not None
     waiters.clear()
     gc.collect()
     assert [end() is None for end in ends] == [True] * 5
     assert dropped() is None
+    assert count_waiters() == n_before
+
+
+@pytest.mark.parametrize("collects_before", [False, True])
+def test_the_queue_of_a_manager_is_freed_with_the_waiters_in_it(collects_before):
+    gc.collect()
+    n_before = count_waiters()
+    manager, memory = Manager(), Memory(bytearray(4))
+    completions = manager.completions()
+    waiters = [Waiter(queue=completions) for _ in range(3)]
+    for w in waiters:
+        assert manager.wait_prepare(w, memory, 0, 0) is None
+    assert manager.wake(memory, 0, 3) == 3
+    del completions, manager
+    if collects_before:
+        gc.collect()
+    waiters.clear()
+    del w
+    gc.collect()
+    assert count_waiters() == n_before
 
 
 def test_a_queue_is_filled_from_other_threads(manager, memory, queue_up, completions, spawn):

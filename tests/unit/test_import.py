@@ -28,3 +28,18 @@ def test_import_is_spared_what_is_slow(module, left_out):
     imported = set(done.stdout.split())
     assert module in imported
     assert imported & left_out == set()
+
+
+def test_it_is_imported_without_docstrings_too():
+    script = "import pyfutex.sync, pyfutex.aio; print(pyfutex.WaitItem._fields[0])"
+    done = subprocess.run(
+        [sys.executable, "-I", "-OO", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "mem\n", "")
+
+
+@pytest.mark.parametrize("module", ["addressspace", "kernel", "nativetarget"])
+def test_a_module_that_is_imported_late_is_an_attribute(module):
+    script = f"import pyfutex; print(pyfutex.{module}.__name__)"
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"pyfutex.{module}\n", "")

@@ -93,13 +93,17 @@ cdef inline void completions_push(Completions *c, Waiter *w) noexcept nogil:
     fetch_sub_release_u32(&c.pushers, 1)
 
 
-cdef inline void completions_end(Completions *c, uint32_t epoch) noexcept nogil:
+cdef inline void completions_settle(Completions *c, uint32_t epoch) noexcept nogil:
     """Before its memory goes: let those be done who have pushed what was taken off already. They need no lock, nor the GIL.
     After a fork there are none."""
     cdef uint32_t times = 0
     while load_relaxed_u32(&c.epoch) == epoch and load_acquire_u32(&c.pushers) != 0:
         give_way(times)
         times += 1
+
+
+cdef inline void completions_end(Completions *c) noexcept nogil:
+    # Requires: settled.
     if load_u32(&c.bell):
         bell_free(<int> load_u32(&c.bell))
 

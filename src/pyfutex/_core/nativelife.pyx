@@ -10,6 +10,7 @@ from pyfutex._core.completions cimport (
     completions_after_fork,
     completions_bell,
     completions_end,
+    completions_settle,
     completions_pop,
 )
 from pyfutex._core.family cimport (
@@ -153,7 +154,8 @@ cdef Completions *life_queue_new() noexcept nogil:
 
 cdef void life_queue_free(Completions *q) noexcept nogil:
     if q != NULL:
-        completions_end(q, current_epoch())
+        completions_settle(q, current_epoch())
+        completions_end(q)
     free(q)
 
 

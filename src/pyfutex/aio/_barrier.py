@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from heapq import heappop, heappush
 from threading import BrokenBarrierError, Lock
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -74,7 +75,7 @@ class Barrier:
         Returns
         -------
         int
-            From 0 to one less than the parties, another for each of them, in the order in which they came.
+            From 0 to one less than the parties, another for each of them: the smallest that nobody has when it comes.
 
         Raises
         ------
@@ -86,7 +87,7 @@ class Barrier:
             try:
                 await round_.over.wait()
             except BaseException:
-                self._leave(round_)
+                self._leave(round_, index)
                 raise
             round_.want_whole()
         return index
@@ -114,7 +115,7 @@ class Barrier:
                     self._give_up(round_)
                     round_.over.wait_blocking()
             except BaseException:
-                self._leave(round_)
+                self._leave(round_, index)
                 raise
             round_.want_whole()
         return index
@@ -136,8 +137,7 @@ class Barrier:
             if self._is_broken:
                 raise BrokenBarrierError
             round_ = self._round
-            index = round_.n
-            round_.n += 1
+            index = round_.take_index()
             if round_.n < self._parties:
                 return round_, index, False
             self._next_round()
@@ -152,9 +152,9 @@ class Barrier:
         round_.over.set()
         return round_, index, True
 
-    def _leave(self, round_: _Round) -> None:
+    def _leave(self, round_: _Round, index: int) -> None:
         with self._mutex:
-            round_.n -= 1
+            round_.give_back(index)
 
     def _give_up(self, round_: _Round) -> None:
         with self._mutex:
@@ -189,8 +189,20 @@ class _Round:
 
     def __init__(self) -> None:
         self.n = 0
+        self._given_back: list[int] = []  # a heap: indices below n + its length that nobody has
         self.over = Event()
         self._is_whole = True
+
+    def take_index(self) -> int:
+        """One more has come: its index. Requires: the barrier's mutex."""
+        index = heappop(self._given_back) if self._given_back else self.n
+        self.n += 1
+        return index
+
+    def give_back(self, index: int) -> None:
+        """One has left. Requires: the barrier's mutex."""
+        self.n -= 1
+        heappush(self._given_back, index)
 
     def break_up(self) -> None:
         """Let those who wait go with an error."""

@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pyfutex.sync import (
     Barrier,
@@ -29,7 +29,7 @@ from pyfutex.sync._arenafile import ArenaFile
 from pyfutex.sync._directory import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pyfutex.tracing.records import Record, Word
 
@@ -92,7 +92,7 @@ def _objects() -> Iterator[Place]:
     conditions: list[object] = []
     kinds: set[type] = PRIMITIVES.union(*(kind.__subclasses__() for kind in PRIMITIVES))
     # Dictionaries of modules are not among the objects that the collector knows, where it has found that it need not.
-    modules = [vars(each) for each in list(sys.modules.values()) if isinstance(each, ModuleType)]
+    modules = [_attributes(each) for each in list(sys.modules.values()) if issubclass(type(each), ModuleType)]
     for holder in [*modules, *gc.get_objects()]:
         if type(holder) is Condition:
             conditions.append(holder)
@@ -115,20 +115,32 @@ def _objects() -> Iterator[Place]:
 
 def _name(holder: object, each: object) -> str:
     """How `holder` calls what it refers to; "": not by a name."""
-    if isinstance(holder, dict):
+    attributes: Mapping[Any, object] | None
+    if type(holder) is dict:
         owner = _owner(holder)
         attributes = holder
-    elif isinstance(holder, type) or hasattr(holder, "__dict__"):
-        owner = f"{(holder if isinstance(holder, type) else type(holder)).__qualname__}."
-        attributes = vars(holder)
     else:
-        return ""
-    if owner is None:
+        kind = cast("type", holder) if issubclass(type(holder), type) else type(holder)
+        owner = f"{kind.__qualname__}."
+        attributes = _attributes(holder)
+    if owner is None or attributes is None:
         return ""
     for key, value in list(attributes.items()):
         if value is each and isinstance(key, str):
             return owner + key
     return ""
+
+
+def _attributes(holder: object) -> Mapping[Any, object] | None:
+    """Where a module, a class or an object has its attributes; None: it has none. Nothing runs that is its own."""
+    get: Callable[[Any, str], Any] = object.__getattribute__
+    if issubclass(type(holder), type):
+        get = type.__getattribute__
+    try:
+        found: Mapping[Any, object] = get(holder, "__dict__")
+    except AttributeError:
+        return None
+    return found
 
 
 def _owner(attributes: dict[object, object]) -> str | None:
@@ -137,7 +149,7 @@ def _owner(attributes: dict[object, object]) -> str | None:
     if isinstance(module, str) and "__builtins__" in attributes:
         return "" if module == "__main__" else f"{module}."
     for owner in gc.get_referrers(attributes):
-        if getattr(owner, "__dict__", None) is attributes:
+        if _attributes(owner) is attributes:
             return f"{type(owner).__qualname__}."
     return None
 
@@ -145,7 +157,8 @@ def _owner(attributes: dict[object, object]) -> str | None:
 def _named() -> Iterator[Place]:
     """What arenas have names for."""
     for file in gc.get_objects():
-        if isinstance(file, ArenaFile) and hasattr(file, "memory"):  # one that could not be mapped has none
+        # One that could not be mapped has no memory. An isinstance would ask each object for its class.
+        if type(file) is ArenaFile and hasattr(file, "memory"):
             start = file.memory.host_address
             with suppress(OSError, ValueError):  # it was written over
                 for entry in Names(file).entries():
