@@ -1,7 +1,8 @@
 """Run the tests against each mutant: `python -m mutation.hunt DIRECTORY`, in the environment in which the copy is installed.
 
 A mutant is killed by a test that fails, or by one that does not end. One that survives fails the hunt, unless excused.txt
-says why no test can tell it from the package.
+says why no test can tell it from the package. The fate of each is noted at once, in fates.tsv of the directory: a hunt that
+was broken off goes on from there.
 """
 
 from __future__ import annotations
@@ -88,6 +89,21 @@ def excuses() -> dict[tuple[str, str, str], str]:
     return found
 
 
+class Journal:
+    """Fates by number, which a hunt that is broken off leaves to the next one: a line for each, beside what was planted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        rows = path.read_text().splitlines() if path.exists() else []
+        self.fates = {int(number): who for number, _, who in (row.partition("\t") for row in rows)}
+
+    def note(self, number: int, who: str) -> None:
+        """Who killed a mutant; empty: nobody."""
+        self.fates[number] = who
+        with self.path.open("a") as file:
+            file.write(f"{number}\t{who}\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Hunt them; 1 if one lives on, or an excuse is nobody's."""
     parser = argparse.ArgumentParser(prog="hunt", description="Mutants of the lines that decide.")
@@ -98,10 +114,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--jobs", type=int, default=os.cpu_count(), help="at a time (default: one a processor)"
     )
     options = parser.parse_args(arguments)
+    journal = Journal(options.directory / "fates.tsv")
     planted = [Mutant(**row) for row in json.loads((options.directory / "mutants.json").read_text())]
     excused = excuses()
     chosen = [m for m in planted if options.only in m.file][:: options.every]
-    files = {m.file for m in chosen}
+    hunted_now = [m for m in chosen if m.number not in journal.fates]
+    files = {m.file for m in hunted_now}
     tests = {target.file: target.tests for target in TARGETS if target.file in files}
     taken = {}
     for each in dict.fromkeys(tests.values()):
@@ -112,21 +130,20 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         taken[each] = time.monotonic() - begun
     seconds = {file: taken[each] for file, each in tests.items()}
-    counts: dict[str, Counter[str]] = {file: Counter() for file in seconds}
-    survivors = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        hunts = {pool.submit(hunted, m, tests[m.file], seconds[m.file]): m for m in chosen}
+        hunts = {pool.submit(hunted, m, tests[m.file], seconds[m.file]): m for m in hunted_now}
         for hunt in as_completed(hunts):
-            mutant, who = hunts[hunt], hunt.result()
-            reason = excused.get((mutant.file, mutant.before, mutant.after))
-            fate = "killed" if who else "excused" if reason else "alive"
-            counts[mutant.file][fate] += 1
-            if fate == "alive":
-                survivors += 1
-                print(
-                    f"{mutant.number}\t{mutant.file}:{mutant.line}\t{mutant.before}\t{mutant.after}",
-                    flush=True,
-                )
+            journal.note(hunts[hunt].number, hunt.result())
+    counts: dict[str, Counter[str]] = {}
+    survivors = 0
+    for mutant in chosen:
+        who = journal.fates[mutant.number]
+        reason = excused.get((mutant.file, mutant.before, mutant.after))
+        fate = "killed" if who else "excused" if reason else "alive"
+        counts.setdefault(mutant.file, Counter())[fate] += 1
+        if fate == "alive":
+            survivors += 1
+            print(f"{mutant.number}\t{mutant.file}:{mutant.line}\t{mutant.before}\t{mutant.after}")
     for file, fates in counts.items():
         print(f"{file:24}" + "".join(f"{fates[fate]:6} {fate}" for fate in ("killed", "excused", "alive")))
     known = {(m.file, m.before, m.after) for m in planted}

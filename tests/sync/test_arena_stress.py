@@ -24,35 +24,68 @@ class Stop(Exception):
     """What a signal handler raises."""
 
 
-def change_at_random(arena, rng, *, holds=True):
-    """Make, delete or hold what a random name stands for."""
+def deleted_or_made(arena, rng):
+    """Delete a random name, or make what it is to stand for."""
     name = f"{rng.randrange(N_NAMES)}"
     try:
-        if rng.random() < 0.4:
+        if rng.random() < 0.5:
             arena.delete(name)
-        elif rng.random() < 0.5:
+        else:
+            (arena.lock if rng.random() < 0.5 else arena.event)(name)
+    except (KeyError, ValueError):
+        pass
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+
+
+@contextlib.contextmanager
+def held(lock):
+    """A lock that is held, whoever died with it."""
+    try:
+        lock.acquire()
+    except OwnerDied:
+        lock.consistent()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def found_and_used(arena, guard, rng):
+    """Set an event, or take a lock and let it go, and keep others from deleting it in between."""
+    name = f"{rng.randrange(N_NAMES)}"
+    taken = None
+    with held(guard), contextlib.suppress(ValueError):
+        if rng.random() < 0.5:
             arena.event(name).set()
         else:
             lock = arena.lock(name)
-            if holds and lock.acquire(blocking=False):
-                lock.release()
-    except (KeyError, ValueError, OwnerDied):
-        pass
-    except OSError as error:
-        if error.errno not in (errno.EBUSY, errno.ENOTRECOVERABLE):
-            raise
+            try:
+                taken = lock if lock.acquire(blocking=False) else None
+            except OwnerDied:
+                lock.consistent()
+                taken = lock
+    if taken is not None:
+        taken.release()
 
 
 def test_processes_are_killed_while_they_change_it(tmp_path, rng):
     path = tmp_path / "arena"
     arena = Arena.create(path)
     arena.semaphore("stays", 7)
+    arena.lock("guard")
 
     def work(seed):
         mine = Arena.attach(path)
+        guard = mine.lock("guard")
         random = type(rng)(seed)
         while True:
-            change_at_random(mine, random)
+            if random.random() < 0.5:
+                found_and_used(mine, guard, random)
+            else:
+                with held(guard):
+                    deleted_or_made(mine, random)
 
     children = [forked(lambda seed=seed: work(seed)) for seed in range(3)]
     for kill in range(scaled(150)):
@@ -79,7 +112,7 @@ def test_a_thread_is_interrupted_while_it_changes_it(tmp_path, rng):
             with contextlib.suppress(Stop):
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 3e-4))
                 while True:
-                    change_at_random(arena, rng, holds=False)
+                    deleted_or_made(arena, rng)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, saved)

@@ -436,7 +436,9 @@ class Arena:
         """Delete what has a name; its place is used again.
 
         Who else has an object of it must not use it any more: a lock of such an object raises `NotRecoverable` until its
-        place is used again, and is another one's then.
+        place is used again, and is another one's then, or half of one that is being made: who takes that may get EBADMSG
+        from whatever robust lock he lets go next. Where that can come about, find and use under a lock that nobody deletes,
+        and delete under it.
 
         Raises
         ------
