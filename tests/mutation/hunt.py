@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mutation.plant import ROOT, Mutant
 from mutation.targets import TARGETS
@@ -65,6 +65,21 @@ def run(tests: tuple[str, ...], number: int, timeout: float) -> tuple[bool, str]
     if process.returncode == 0:
         return True, ""
     return False, failed[0] if failed else f"exit {process.returncode}"
+
+
+class Whole(NamedTuple):
+    """How the tests of a file end when no mutant is alive."""
+
+    passes: bool
+    who: str
+    seconds: float
+
+
+def without_mutant(tests: tuple[str, ...]) -> Whole:
+    """Run them so."""
+    begun = time.monotonic()
+    passes, who = run(tests, 0, 600)
+    return Whole(passes, who, time.monotonic() - begun)
 
 
 def hunted(mutant: Mutant, tests: tuple[str, ...], seconds: float) -> str:
@@ -119,19 +134,15 @@ def main(arguments: list[str] | None = None) -> int:
     excused = excuses()
     chosen = [m for m in planted if options.only in m.file][:: options.every]
     hunted_now = [m for m in chosen if m.number not in journal.fates]
-    files = {m.file for m in hunted_now}
-    tests = {target.file: target.tests for target in TARGETS if target.file in files}
-    taken = {}
-    for each in dict.fromkeys(tests.values()):
-        begun = time.monotonic()
-        passes, who = run(each, 0, 600)
-        if not passes:
-            print(f"{who} fails without a mutant", file=sys.stderr)
-            return 1
-        taken[each] = time.monotonic() - begun
-    seconds = {file: taken[each] for file, each in tests.items()}
+    tests = {target.file: target.tests for target in TARGETS}
+    files = sorted({m.file for m in hunted_now})
     with ThreadPoolExecutor(options.jobs) as pool:
-        hunts = {pool.submit(hunted, m, tests[m.file], seconds[m.file]): m for m in hunted_now}
+        whole = dict(zip(files, pool.map(without_mutant, [tests[file] for file in files]), strict=True))
+        for passes, who, _ in whole.values():
+            if not passes:
+                print(f"{who} fails without a mutant", file=sys.stderr)
+                return 1
+        hunts = {pool.submit(hunted, m, tests[m.file], whole[m.file].seconds): m for m in hunted_now}
         for hunt in as_completed(hunts):
             journal.note(hunts[hunt].number, hunt.result())
     counts: dict[str, Counter[str]] = {}
