@@ -4,6 +4,7 @@ import sys
 import time
 
 import pytest
+from model import CMP_EQ, OP_SET, encode_op
 
 from pyfutex import ANY, AddressSpace, KeyKind, Manager, Mappable, Memory, Waiter, WaiterInfo
 
@@ -146,13 +147,71 @@ def test_stats_tells_of_growth():
         assert manager.wait_prepare(Waiter(), mem, 4 * index, 0) is None
     after = manager.stats()
     assert after["waiters"] == after["keys"] == count
-    assert after["growths"] > before["growths"]
-    assert after["buckets"] > before["buckets"]
+    assert after["growths"] > before["growths"] == 0
+    assert before["buckets"] < count < after["buckets"] < 2 * count
     assert after["table_bytes"] > before["table_bytes"]
     assert 1 <= after["longest_chain"] < 64
     assert after["migrating"] in (0, 1)
     manager.close()
     assert manager.stats()["waiters"] == manager.stats()["keys"] == 0
+
+
+def test_a_table_grows_by_the_keys_that_a_requeue_brings():
+    manager = Manager()
+    count = 5000
+    mem = Memory(bytearray(4 * count))
+    for _ in range(1, count):
+        assert manager.wait_prepare(Waiter(), mem, 0, 0) is None
+    assert manager.stats()["growths"] == 0
+    for index in range(1, count):
+        assert manager.requeue(mem, 0, 4 * index, 0, 1) == (0, 1)
+    stats = manager.stats()
+    assert stats["keys"] == count - 1
+    assert stats["growths"] > 0
+    assert stats["longest_chain"] < 64
+    manager.close()
+
+
+def requeue_somebody(manager, mem, addr, addr2):
+    assert manager.wait_prepare(Waiter(), mem, addr, 0) is None
+    assert manager.requeue(mem, addr, addr2, 0, 1) == (0, 1)
+    assert manager.wake(mem, addr2) == 1
+
+
+def requeue_nobody(manager, mem, addr, addr2):
+    assert manager.requeue(mem, addr, addr2) == (0, 0)
+    assert manager.wait_prepare(Waiter(), mem, addr2, 0) is None
+    assert manager.wake(mem, addr2) == 1
+
+
+def wake_op(manager, mem, addr, addr2):
+    for one in (addr, addr2):
+        assert manager.wait_prepare(Waiter(), mem, one, 0) is None
+    assert manager.wake_op(mem, addr, addr2, encode_op(OP_SET, 0, CMP_EQ, 0)) == 2
+
+
+def wakev(manager, mem, addr, addr2):
+    for one in (addr, addr2):
+        assert manager.wait_prepare(Waiter(), mem, one, 0) is None
+    assert manager.wakev([(mem, addr), (mem, addr2)]) == [1, 1]
+
+
+def waitv(manager, mem, addr, addr2):
+    w = Waiter()
+    assert manager.waitv_prepare(w, [(mem, addr, 0), (mem, addr2, 0)]) is None
+    assert w.cancel()
+
+
+@pytest.mark.parametrize("leave_nobody", [requeue_somebody, requeue_nobody, wake_op, wakev, waitv])
+def test_what_leaves_nobody_queued_leaves_no_count_behind(leave_nobody):
+    """Buckets that count more keys than are there look crowded after a while, and the table grows."""
+    manager = Manager()
+    n_words = 509
+    mem = Memory(bytearray(4 * n_words))
+    for i in range(20_000):
+        word, step = i % n_words, 1 + i // n_words
+        leave_nobody(manager, mem, 4 * word, 4 * ((word + step) % n_words))
+    assert manager.stats()["growths"] == 0
 
 
 def test_stats_of_one_key_with_many_waiters_is_a_short_chain(manager, memory, queue_up):
