@@ -47,6 +47,25 @@ def test_any_number_of_words(manager, large, n):
     assert all(waiter.woken for word in waiters for waiter in word)
 
 
+def test_words_that_are_emptied_leave_the_others_their_waiters(manager, large):
+    n = 64
+    for i in range(n):
+        queue(manager, large, 4 * i, 1 + i % 2)
+    assert manager.wakev((large, 4 * i) for i in range(n)) == [1] * n
+    assert [manager.wake(large, 4 * i) for i in range(n)] == [i % 2 for i in range(n)]
+
+
+@pytest.mark.parametrize("twice", ["private", "shared"])
+def test_a_word_that_is_listed_on_both_sides_of_one_of_another_table(manager, large, twice):
+    """Its bucket is locked once, whichever of the two tables has the lower addresses."""
+    shared = Memory(bytearray(4096), mappable=Mappable())
+    outer, inner = (large, shared) if twice == "private" else (shared, large)
+    for addr in range(0, 256, 4):
+        queue(manager, outer, addr, 2)
+        queue(manager, inner, 256 - addr)
+        assert manager.wakev([(outer, addr), (inner, 256 - addr), (outer, addr)]) == [1, 1, 1]
+
+
 def test_words_of_all_kinds_of_memory(manager, large):
     class Dictionary(Target):
         def load(self, addr, size=4, /):
