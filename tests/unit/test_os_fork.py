@@ -5,6 +5,7 @@ import select
 import signal
 
 from forking import CHILD_SECONDS, os_fork
+from model import CMP_EQ, OP_SET, encode_op
 
 from pyfutex import ALL, CompletionQueue, Manager, Mappable, Memory, Waiter, WaiterState, WaitResult
 
@@ -43,6 +44,18 @@ def test_a_waiter_of_the_parent_is_not_requeued_in_the_child(manager, memory, qu
     def check():
         assert manager.requeue(memory, 0, 4) == (0, 0)
         assert manager.cmp_requeue(memory, 0, 4, 0) == (0, 0)
+
+    in_child(check)
+    assert manager.wake(memory, 0) == 1
+    assert w.woken
+
+
+def test_a_waiter_of_the_parent_is_not_woken_by_wake_op_in_the_child(manager, memory, queue_up, in_child):
+    w = queue_up()
+
+    def check():
+        assert manager.wake_op(memory, 4, 0, encode_op(OP_SET, 1, CMP_EQ, 0)) == 0
+        assert memory.load(0) == 1
 
     in_child(check)
     assert manager.wake(memory, 0) == 1
@@ -156,6 +169,46 @@ def test_a_large_table_is_empty_in_the_child(memory, in_child):
     assert len(manager) == 20_000
     manager.close()
     assert {w.state for w in waiters} == {WaiterState.CANCELLED}
+
+
+def test_a_table_that_was_growing_grows_in_the_child(in_child):
+    """The first growth begins with some 90 keys and takes some 40 more; any look at stats() would end it."""
+    count = 1000
+    mem = Memory(bytearray(4 * count))
+    managers = {n: Manager() for n in range(80, 160, 8)}
+    for n, manager in managers.items():
+        for i in range(n):
+            assert manager.wait_prepare(Waiter(), mem, 4 * i, 0) is None
+
+    def check():
+        for manager in managers.values():
+            for i in range(count):
+                assert manager.wait_prepare(Waiter(), mem, 4 * i, 0) is None
+            stats = manager.stats()
+            assert stats["keys"] == count
+            assert stats["buckets"] >= count // 2
+
+    in_child(check)
+    for manager in managers.values():
+        manager.close()
+
+
+def test_many_generations_start_empty_each(manager, memory, queue_up, in_child):
+    """More than a table has room for levels: from then on each child unmaps the oldest that it inherited."""
+    segment = Memory(bytearray(64), mappable=Mappable())
+
+    def check():
+        for generation in range(40):
+            for mem in (memory, segment):
+                assert manager.wake(mem, 0, ALL) == 0
+                queue_up(mem=mem)
+                assert len(manager.waiters(mem, 0)) == 1
+            pid = os_fork() if generation < 39 else 0
+            if pid:
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+                return
+
+    in_child(check)
 
 
 def test_a_child_of_the_child_starts_empty_too(manager, memory, queue_up, in_child):
