@@ -152,6 +152,29 @@ def test_parker_survives_a_fork(together):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+def test_parker_of_a_thread_that_lives_is_nobody_elses(together, wait_until):
+    """A thread ends, and its parker is the next one's; that of a thread that came after it and still sleeps is not."""
+    for _ in range(5):
+        marks = [locks.Mark() for _ in range(6)]
+        crews = {}
+
+        def sleep(number):
+            crews[number] = together(marks[number].park)
+            wait_until(lambda: marks[number].sleeper)
+
+        def wake(number):
+            assert marks[number].set()
+            assert crews[number].join() == ["taken"]
+
+        sleep(0)
+        sleep(1)
+        wake(0)
+        for number in (2, 3, 4, 5):
+            sleep(number)
+        for number in (5, 4, 3, 2, 1):
+            wake(number)
+
+
 def test_parkers_are_given_back():
     """Threads that come and go reuse parkers: a thousand of them fill no thousand parkers' memory."""
     mark = locks.Mark()

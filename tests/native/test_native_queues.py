@@ -57,6 +57,7 @@ def test_nobody_takes_or_moves_a_placeholder(buckets):
     assert buckets.count(0, A, ALL, 3) == (2, False)
     assert buckets.move(0, A, 0, B, ALL, 3) == (2, 0, True, False)
     assert buckets.content(0) == {A: [1, 3, 4], B: [0, 2]}
+    assert buckets.first(0, A) == 4
     assert buckets.wake(0, A, ALL) == ([4], 0, False)
     assert buckets.first(0, A) is None
     assert buckets.wake(0, B, 1) == ([0], 0, False)

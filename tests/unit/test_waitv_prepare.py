@@ -54,6 +54,13 @@ def queue_vector(manager, memory):
     return queue
 
 
+def test_a_vector_and_a_waiter_of_the_same_word_are_both_told(manager, memory, queue_up, queue_vector):
+    called = []
+    waiters = [queue_up(0, on_wake=called.append), queue_vector(0, 4, on_wake=called.append)]
+    assert manager.wake(memory, 0, ALL) == 2
+    assert called == waiters
+
+
 def test_each_item_is_queued(manager, memory, queue_vector):
     w = queue_vector(0, 4, 0)
     assert len(manager) == 3
