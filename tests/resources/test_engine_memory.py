@@ -2,11 +2,12 @@
 
 import gc
 from errno import ENOMEM
+from pathlib import Path
 
 import pytest
 from resources.operations import ENGINE, World
 
-from pyfutex import Waiter
+from pyfutex import Manager, Memory, Waiter, WaitResult
 
 scarcity = pytest.importorskip("pyfutex_native.scarcity", reason="pyfutex-native-tests is not installed")
 
@@ -62,3 +63,34 @@ def test_table_that_cannot_grow_works_on(manager, memory):
     queue(800, 900)
     assert manager.stats()["growths"] > 0
     assert [manager.wake(memory, 4 * i) for i in range(900)] == [1] * 900
+
+
+def test_threads_that_end_leave_their_parkers_to_others(manager, memory, spawn):
+    """A thread has one, however often it sleeps; a page of memory holds 64."""
+
+    def sleep_often():
+        for _ in range(20):
+            assert manager.wait(memory, 0, 0, 1e-6) is WaitResult.TIMEOUT
+
+    scarcity.begin()
+    spawn(sleep_often).result()
+    in_use = scarcity.in_use()
+    for _ in range(150):
+        spawn(sleep_often).result()
+    assert scarcity.in_use() <= in_use
+
+
+@pytest.mark.parametrize(("n_managers", "n_keys"), [(1000, 0), (50, 800)])
+def test_tables_of_managers_that_end_are_unmapped(n_managers, n_keys):
+    mem = Memory(bytearray(4 * 1024))
+
+    def pages_after_a_round():
+        for _ in range(n_managers):
+            with Manager() as manager:
+                for i in range(n_keys):
+                    assert manager.wait_prepare(Waiter(), mem, 4 * i, 0) is None
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[0])
+
+    first = min(pages_after_a_round() for _ in range(2))
+    assert pages_after_a_round() < first + 400
