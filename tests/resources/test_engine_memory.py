@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from resources.operations import ENGINE, World
 
-from pyfutex import Manager, Memory, Waiter, WaitResult
+from pyfutex import ALL, Manager, Memory, Waiter, WaitResult
 
 scarcity = pytest.importorskip("pyfutex_native.scarcity", reason="pyfutex-native-tests is not installed")
 
@@ -78,6 +78,27 @@ def test_threads_that_end_leave_their_parkers_to_others(manager, memory, spawn):
     for _ in range(150):
         spawn(sleep_often).result()
     assert scarcity.in_use() <= in_use
+
+
+def test_thread_that_gets_no_parker_does_not_sleep(manager, memory, spawn, wait_until):
+    scarcity.begin()
+    in_use, n = scarcity.in_use(), 0
+
+    def all_sleep():
+        infos = manager.waiters(memory, 0)
+        return len(infos) == n and all(info.queued_for > 0 for info in infos)
+
+    rest = None  # of the page of 64 that the first sleeper gets for whom there is none in the pool
+    while rest != 0:
+        spawn(manager.wait, memory, 0, 0)
+        n += 1
+        wait_until(all_sleep)
+        rest = rest - 1 if rest else 63 if scarcity.in_use() > in_use else None
+    refused = spawn(scarcity.call_refused, ALWAYS, lambda: manager.wait(memory, 4, 0))
+    _, error, _ = refused.result()
+    assert isinstance(error, MemoryError)
+    assert not manager.waiters(memory, 4)
+    assert manager.wake(memory, 0, ALL) == n
 
 
 @pytest.mark.parametrize(("n_managers", "n_keys"), [(1000, 0), (50, 800)])
