@@ -70,7 +70,15 @@ TARGETS: Final = (
         "_core/parker.pyx",
         ("tests/native/test_native_locks.py", "tests/resources/test_engine_memory.py", *ENGINE),
     ),
-    Target("_core/wakeop.pxd", ("tests/unit/test_wake_op.py", "tests/unit/test_linux_bounds.py", *ENGINE)),
+    Target(
+        "_core/wakeop.pxd",
+        (
+            "tests/unit/test_wake_op.py",
+            "tests/unit/test_word_sizes.py",
+            "tests/unit/test_linux_bounds.py",
+            *ENGINE,
+        ),
+    ),
     Target("_recording.pyx", ("tests/commands/test_recording.py",)),
     Target("sync/_mutex.pyx", LOCKS),
     Target("sync/_mutex.pxd", LOCKS),

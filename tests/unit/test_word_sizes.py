@@ -252,6 +252,19 @@ def test_wake_op_is_as_wide_as_the_word(size, operation, comparison, operand, ar
     waiter.cancel()
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_wake_op_hands_a_python_target_no_more_than_the_word_holds(size):
+    buffer = bytearray([FILL]) * 256
+    put(buffer, size, largest(size))
+    mem, manager = Cells(buffer), Manager()
+    add_one, set_minus_one = 1 << 28 | 1 << 12, 0xFFF << 12
+    assert manager.wake_op(mem, 0, AT, add_one, size=size) == 0
+    assert look(buffer, size) == 0
+    assert manager.wake_op(mem, 0, AT, set_minus_one, size=size) == 0
+    assert look(buffer, size) == largest(size)
+    assert only_the_word_changed(buffer, size)
+
+
 def test_a_vector_of_all_sizes(manager, place):
     buffer, mem = place
     items = [
