@@ -172,12 +172,13 @@ ported: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-loops
 coverage:
 	@$(MAKE) --no-print-directory covered VENV=$(VENV_COVERAGE) PACKAGE_ARGS="$(coverage_build)"
 
-# What a process did that was killed is not counted. gcovr has to find all files that the compiler was told
+# What a process did that was killed is not counted; if it was killed as it wrote its counts down, nothing more is counted of that
+# file, which gcov-errors says then. gcovr has to find all files that the compiler was told
 # of: ours from the directory of the build, and what Cython calls its own.
 covered: $(venv)/.tests-native $(venv)/.group-test $(venv)/.group-coverage
 	@find $(venv)/build -name '*.gcda' -delete
 	@$(CC) -shared -fPIC -Wall -o $(venv)/counted.so .ci/counted.c
-	$(in_venv) LD_PRELOAD=$(venv)/counted.so PYFUTEX_STRESS=$(COVERAGE_STRESS) python -m pytest $(TEST_ARGS)
+	$(in_venv) LD_PRELOAD=$(venv)/counted.so GCOV_ERROR_FILE=$(venv)/gcov-errors PYFUTEX_STRESS=$(COVERAGE_STRESS) python -m pytest $(TEST_ARGS)
 	@ln -sfn $(CURDIR)/src/pyfutex $(venv)/build/package/pyfutex
 	@cd $(venv)/build/package && touch cython_utility '(tree fragment)' '<stringsource>'
 	@mkdir -p $(COVERAGE)

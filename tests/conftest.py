@@ -19,10 +19,10 @@ import fuzzing
 import pytest
 from forking import c_fork, os_fork, run_in_child
 from hypothesis import settings
+from patience import WATCHDOG_SECONDS
 
 from pyfutex import Manager, Memory, Waiter, WaiterState
 
-WATCHDOG_SECONDS = float(os.environ.get("PYFUTEX_TEST_WATCHDOG", "60"))
 WAIT_UNTIL_SECONDS = WATCHDOG_SECONDS / 3
 PAGE = mmap.PAGESIZE
 

@@ -6,7 +6,7 @@ import signal
 import traceback
 import warnings
 
-CHILD_SECONDS = 20
+from patience import CHILD_SECONDS
 
 
 def os_fork():

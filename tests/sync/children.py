@@ -9,11 +9,10 @@ import sys
 import traceback
 import warnings
 
+from patience import CHILD_SECONDS
 from sync.sleeping import sleeps_on_shared, state
 
 from pyfutex import sync
-
-SECONDS = 50
 
 
 def mapped(path):
@@ -71,7 +70,7 @@ def forked(body):
     status = 9
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(SECONDS)
+        signal.alarm(CHILD_SECONDS)
         status = int(body() is not True)
     except BaseException:
         traceback.print_exc()

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 from differential.kernel import SYS_FUTEX, usable
+from patience import CHILD_SECONDS
 
 from pyfutex.sync import OwnerDied
-
-SECONDS = 30
 
 # Of every program: `memory` is the file of the test, `first` and `lock` are locks in it, and `meet` tells the test that the
 # program got there and waits until the test says go on.
@@ -62,7 +61,7 @@ class Program:
 
     def ends(self):
         """Wait for its end; its exit status and all it wrote to standard error."""
-        _, said = self.process.communicate(timeout=SECONDS)
+        _, said = self.process.communicate(timeout=CHILD_SECONDS)
         return self.process.returncode, said
 
 
@@ -84,7 +83,7 @@ def forked(call):
     if pid == 0:
         status = 1
         try:
-            signal.alarm(SECONDS)
+            signal.alarm(CHILD_SECONDS)
             call()
             status = 0
         except BaseException:
@@ -107,7 +106,7 @@ def ended(pid):
 def finds_a_dead_owner(lock):
     """Take a lock whose owner died, and make it good."""
     with pytest.raises(OwnerDied) as caught:
-        lock.acquire(timeout=SECONDS)
+        lock.acquire(timeout=CHILD_SECONDS)
     assert caught.value.errno == EOWNERDEAD
     assert lock.locked()
     lock.consistent()

@@ -7,7 +7,7 @@ import threading
 import pytest
 from sync.participants import get, hold, kill, megabytes, put, work_off
 
-from pyfutex import sync
+from pyfutex import Memory, sync
 from pyfutex.sync.processes.locks import WholeRLock
 from pyfutex.sync.processes.messages import HEAD, MOST_BYTES, channel
 
@@ -286,9 +286,9 @@ def test_who_waits_for_the_tasks_survives_who_dies_with_the_condition(context, s
 
 def slept_on_condition(condition):
     """Whether somebody waits for a notice: docs/sync.md says where a condition counts them."""
-    return condition._place.view(condition.shared.SIZE).cast("I")[17]
+    return Memory(condition._place.view(condition.shared.SIZE)).load(4 * 17)
 
 
 def has_sleepers(condition):
     """Whether somebody sleeps on its lock: docs/sync.md says which bit that is."""
-    return condition._lock._place.view(64).cast("I")[4] >> 31
+    return Memory(condition._lock._place.view(64)).load(4 * 4) >> 31

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from consumer.compilers import WARNINGS, Builder
-from sync.programs import SECONDS, Program, finds_a_dead_owner, sleeps
+from patience import CHILD_SECONDS
+from sync.programs import Program, finds_a_dead_owner, sleeps
 
 import pyfutex
 from pyfutex import Kernel, Memory, WaitResult
@@ -25,6 +26,8 @@ HEADERS_OF_THE_KERNEL = (
     "-idirafter",
     f"/usr/include/{os.uname().machine}-linux-gnu",
 )
+# As `.ci/under` has it of other compilers.
+UNWATCHED = ("env", "-u", "LD_PRELOAD")
 WAITERS = 1 << 31
 
 
@@ -33,7 +36,7 @@ def command(builder, language):
     found = {
         "C": builder.cc and [*builder.cc, "-std=gnu11"],
         "C++": builder.cxx and [*builder.cxx, "-x", "c++", "-std=gnu++17"],
-        "C with musl": musl and [musl, "-std=gnu11", "-static", *HEADERS_OF_THE_KERNEL],
+        "C with musl": musl and [*UNWATCHED, musl, "-std=gnu11", "-static", *HEADERS_OF_THE_KERNEL],
     }[language]
     return found or pytest.skip(f"no compiler of {language}")
 
@@ -162,7 +165,7 @@ def test_a_thread_of_it_that_ends_wakes_who_sleeps(run, memory, spawn, wait_unti
         program.meets()
         locks = [Lock.attach(memory, offset) for offset in (0, 64)]
         seen = word.fetch_or(16, WAITERS) | WAITERS
-        sleeping = spawn(Kernel().wait, word, 16, seen, SECONDS, private=False)
+        sleeping = spawn(Kernel().wait, word, 16, seen, CHILD_SECONDS, private=False)
         wait_until(lambda: sleeps(sleeping.tid))
         program.go_on()
         program.meets()
@@ -180,7 +183,7 @@ def test_a_thread_of_it_that_ends_gives_permits_back_and_wakes_who_sleeps(run, m
         program.meets()
         assert semaphore.value == 0
         seen = word.fetch_or(at, WAITERS) | WAITERS
-        sleeping = spawn(Kernel().wait, word, at, seen, SECONDS, private=False)
+        sleeping = spawn(Kernel().wait, word, at, seen, CHILD_SECONDS, private=False)
         wait_until(lambda: sleeps(sleeping.tid))
         program.go_on()
         program.meets()

@@ -12,7 +12,8 @@ from errno import ENOTRECOVERABLE
 from multiprocessing.shared_memory import SharedMemory
 
 import pytest
-from sync.programs import PRELUDE, SECONDS, Program, ended, finds_a_dead_owner, forked, sleeps
+from patience import CHILD_SECONDS
+from sync.programs import PRELUDE, Program, ended, finds_a_dead_owner, forked, sleeps
 
 from pyfutex.sync import Lock, NotRecoverable, OwnerDied
 
@@ -285,7 +286,7 @@ def test_the_child_of_a_fork_does_not_hold_what_its_parent_holds(locks):
         assert ended(pid) == 0
     assert lock.locked()
     lock.release()
-    assert lock.acquire(timeout=SECONDS)
+    assert lock.acquire(timeout=CHILD_SECONDS)
     lock.release()
 
 

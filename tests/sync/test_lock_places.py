@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import pickle
 import shutil
 import struct
 import subprocess
@@ -242,3 +243,8 @@ def test_attaching_programs_exclude_each_other(tmp_path):
             program.go_on()
         assert [program.ends() for program in (one, two)] == [(0, "")] * 2
     assert struct.unpack("=Q", path.read_bytes()[128:136]) == (40_000,)
+
+
+def test_it_is_not_pickled():
+    with pytest.raises(TypeError, match="pass on the buffer"):
+        pickle.dumps(Lock())

@@ -266,6 +266,14 @@ def test_it_is_not_copied(lock):
         pickle.dumps(lock)
 
 
+def test_it_says_who_holds_it(lock):
+    assert ": 0 readers" in repr(lock)
+    with lock.read():
+        assert ": 1 readers" in repr(lock)
+    with lock.write():
+        assert ": write-locked" in repr(lock)
+
+
 def test_links_that_were_written_over_are_an_error(page, robust):
     robust.acquire_read()
     slots = bytes(page[128 : 128 + 4 * 64])

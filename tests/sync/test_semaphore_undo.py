@@ -8,8 +8,8 @@ import struct
 import threading
 
 import pytest
+from patience import CHILD_SECONDS
 from sync.holding import Holder
-from sync.programs import SECONDS
 from sync.sleeping import sleeps
 
 from pyfutex.sync import Arena, BoundedSemaphore, Lock, NotRecoverable, Semaphore
@@ -112,7 +112,7 @@ def test_all_that_is_given_back_at_once_is_taken(make, spawn, asleep):
     waiting = [spawn(hold) for _ in range(4)]
     asleep(*waiting)
     semaphore.release(4)
-    held.wait(SECONDS)
+    held.wait(CHILD_SECONDS)
     assert semaphore.value == 0
     go.set()
     for each in waiting:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from sync.programs import SECONDS, Program
+from patience import CHILD_SECONDS
+from sync.programs import Program
 from sync.sleeping import sleeps
 from sync.stepping import killed_at_each_step
 
@@ -254,7 +255,7 @@ def test_whatever_step_of_a_release_it_is_killed_at_a_sleeper_is_woken(
         word = 128 + 16 + 64 * (child.pid % PERMITS)
         assert memory.load(word) == child.pid
         memory.store(word, child.pid | WAITERS)
-        sleeping.append(spawn(Kernel().wait, memory, word, child.pid | WAITERS, SECONDS, private=False))
+        sleeping.append(spawn(Kernel().wait, memory, word, child.pid | WAITERS, CHILD_SECONDS, private=False))
         wait_until(lambda: sleeps(os.getpid(), sleeping[-1].tid))
 
     def after():

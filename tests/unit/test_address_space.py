@@ -391,3 +391,18 @@ def test_map_and_unmap_go_on_while_others_wake(space, manager, spawn):
     stop.append(True)
     assert all(waker.result() for waker in wakers)
     assert len(space.regions()) == 1
+
+
+def test_unmap_of_a_middle_leaves_both_ends(space):
+    space.map(0x20000, bytearray(3 * PAGE))
+    space.unmap(0x20000 + PAGE, PAGE)
+    assert [region.addr for region in space.regions()] == [0x10000, 0x20000, 0x22000]
+
+
+def test_a_range_ends_within_64_bits(space):
+    with pytest.raises(OverflowError, match="64 bits"):
+        space.unmap(2**64 - PAGE, 2 * PAGE)
+
+
+def test_a_space_says_how_many_regions_it_has(space):
+    assert repr(space) == "<AddressSpace of 1 regions>"

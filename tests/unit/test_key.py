@@ -167,3 +167,14 @@ def test_mappable_of_refuses_what_is_no_descriptor():
 def test_mappables_cannot_be_pickled():
     with pytest.raises(TypeError):
         pickle.dumps(Mappable("segment"))
+
+
+def test_keys_cannot_be_pickled():
+    with pytest.raises(TypeError, match="identity of this process"):
+        pickle.dumps(Key(KeyKind.PRIVATE, 64))
+
+
+def test_a_mappable_says_its_name_or_number():
+    assert repr(Mappable("segment")) == "<Mappable segment>"
+    nameless = Mappable(), Mappable()
+    assert len({repr(mappable) for mappable in nameless}) == 2

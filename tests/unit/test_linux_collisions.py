@@ -32,25 +32,24 @@ class Anywhere(pyfutex.Target):
 
 
 def multiples(stride):
-    return (stride * i % TOP & -4 for i in range(N))
+    return [stride * i % TOP & -4 for i in range(N)]
 
 
 def bits(first):
     """All combinations of eleven neighbouring bits, which only those tell apart."""
-    return (i << first for i in range(1 << 11))
+    return [i << first for i in range(1 << 11)]
 
 
 def inverse_multiples():
     """Where a multiplication by the golden ratio alone would give neighbouring numbers."""
     inverse = pow(GOLDEN, -1, 1 << 64)
-    return islice(
-        (a for i in range(1, 1 << 30) if (a := i * inverse % 2**64) % 4 == 0 and a < 2**64 - 4096), N
-    )
+    found = (a for i in range(1, 1 << 30) if (a := i * inverse % 2**64) % 4 == 0 and a < 2**64 - 4096)
+    return list(islice(found, N))
 
 
 def halves_alike():
     """Whose halves are the same, or cancel each other where they are added or folded."""
-    return (half << 32 | half for half in range(0, 4 * N, 4))
+    return [half << 32 | half for half in range(0, 4 * N, 4)]
 
 
 CHOSEN = {
@@ -76,7 +75,7 @@ def chain_of(addresses):
 
 @pytest.mark.parametrize("name", CHOSEN)
 def test_addresses_with_a_pattern_are_spread(name):
-    figures = chain_of(list(CHOSEN[name]))
+    figures = chain_of(CHOSEN[name])
     assert figures["longest_chain"] < LONGEST
     assert figures["table_bytes"] < 512 * figures["keys"]
 

@@ -1,12 +1,14 @@
 """pyfutex.linux.Task: how a blocked call ends, how it goes on after a signal, and what an exit leaves behind."""
 
 import gc
+import pickle
 import threading
 import weakref
 from errno import EAGAIN, EFAULT, EINTR, EIO, ETIMEDOUT
 
 import pytest
 from guests import BASE, KINDS, PAGE, TIME, WORD, Guest, flat, pages
+from sync.sleeping import sleeps
 
 import pyfutex
 from pyfutex import CLOCK_MONOTONIC, CompletionQueue, Manager, WaiterState
@@ -251,7 +253,7 @@ def test_a_timeout_is_no_signal(guest):
 def sleep_in(task, **options):
     """A thread that waits for the end of the call in which `task` is blocked, and where its value goes."""
     values = []
-    thread = threading.Thread(target=lambda: values.append(task.result(**options)))
+    thread = threading.Thread(target=lambda: values.append(task.result(**options)), daemon=True)
     thread.start()
     return thread, values
 
@@ -263,6 +265,23 @@ def test_a_thread_sleeps_until_it_is_woken(guest):
     assert wake(guest) == 1
     thread.join()
     assert values == [0]
+
+
+def test_two_threads_do_not_sleep_on_one_task(guest, wait_until):
+    task = guest.task()
+    block(task)
+    thread, values = sleep_in(task)
+    wait_until(lambda: sleeps("self", thread.native_id))
+    with pytest.raises(RuntimeError, match="another thread sleeps"):
+        task.result()
+    assert wake(guest) == 1
+    thread.join()
+    assert values == [0]
+
+
+def test_a_task_cannot_be_pickled(guest):
+    with pytest.raises(TypeError, match="guest thread"):
+        pickle.dumps(guest.task())
 
 
 def test_a_thread_sleeps_until_it_is_interrupted(guest):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from expect import oserror
+from sync.sleeping import sleeps
 
 from pyfutex import (
     CLOCK_REALTIME,
@@ -254,3 +255,13 @@ def test_a_waiter_cannot_be_pickled(queue_up):
     for w in (Waiter(), queue_up()):
         with pytest.raises(TypeError):
             pickle.dumps(w)
+
+
+def test_two_threads_do_not_sleep_on_one_waiter(manager, memory, queue_up, spawn, wait_until):
+    w = queue_up()
+    sleeper = spawn(w.wait)
+    wait_until(lambda: sleeps("self", sleeper.tid))
+    with pytest.raises(RuntimeError, match="another thread sleeps"):
+        w.wait()
+    assert manager.wake(memory, 0) == 1
+    assert sleeper.result() is WaitResult.WOKEN

@@ -175,11 +175,18 @@ cdef int sleep_once(Condition c, uint32_t seen, Deadline until) except 1:
     return <int> answer
 
 
+cdef inline void count(Condition c, int change) noexcept nogil:
+    """Count a thread that begins to wait, or ends. Requires: the lock is held."""
+    cdef uint32_t n = c.notices.waiting
+    if change > 0 or n:     # never below 0, whatever somebody wrote there
+        store_relaxed_u32(&c.notices.waiting, n + <uint32_t> change)
+
+
 cdef bint wait_for_notice(Condition c, Deadline until) except -1:
     cdef uint32_t seen = load_relaxed_u32(&c.notices.n)
     cdef int why, taken = NOT_TAKEN
     cdef bint is_noticed
-    c.notices.waiting += 1
+    count(c, 1)
     saved = let_go(c)
     try:
         while True:
@@ -191,13 +198,13 @@ cdef bint wait_for_notice(Condition c, Deadline until) except -1:
                 break
     except BaseException:
         take_again(c, saved, NOT_TAKEN)
-        c.notices.waiting -= c.notices.waiting != 0
+        count(c, -1)
         if load_relaxed_u32(&c.notices.n) != seen:
             notify(c, 1)        # it may have been ours, which nobody will act on now
         raise
     take_again(c, saved, taken)
     is_noticed = load_relaxed_u32(&c.notices.n) != seen
-    c.notices.waiting -= c.notices.waiting != 0
+    count(c, -1)
     return is_noticed or why == 0
 
 
@@ -400,4 +407,4 @@ cdef class Condition:
         raise TypeError("a Condition is memory; pass on the buffer, and attach to it")
 
     def __repr__(self):
-        return f"<Condition({self.lock!r}, {self.notices.waiting})>"
+        return f"<Condition({self.lock!r}, {load_relaxed_u32(&self.notices.waiting)})>"
