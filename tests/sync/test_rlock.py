@@ -21,6 +21,14 @@ def test_its_owner_takes_it_again(make, spawn):
     assert not lock.locked()
 
 
+def test_it_counts_how_often_it_was_taken(make, spawn):
+    lock = make(sync.RLock)
+    with lock, lock:
+        assert lock._recursion_count() == 2
+        assert spawn(lock._recursion_count).result() == 0
+    assert lock._recursion_count() == 0
+
+
 def test_nobody_else_lets_it_go(make, spawn):
     lock = make(sync.RLock)
     with lock, pytest.raises(RuntimeError, match="un-acquired"):
