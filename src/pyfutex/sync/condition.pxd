@@ -12,7 +12,7 @@ from pyfutex.sync.rlock cimport RLock
 cdef struct Notices:
     # Whoever holds the lock changes them. A waiter sleeps on `n` while it has the value that it had under the lock.
     uint32_t n          # atomic. How often somebody was notified
-    uint32_t waiting    # atomic, since some look without the lock. At least as many as wait: one that is killed stays counted
+    uint32_t waiting    # atomic: some look without the lock. At least as many as wait; one that is killed stays counted
 
 cdef struct SharedCondition:
     # What lies in shared memory.
