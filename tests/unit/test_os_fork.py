@@ -194,16 +194,34 @@ def test_a_table_that_was_growing_grows_in_the_child(in_child):
 
 
 def test_many_generations_start_empty_each(manager, memory, queue_up, in_child):
-    """More than a table has room for levels: from then on each child unmaps the oldest that it inherited."""
+    """From the third on each child unmaps what it inherited but for the newest levels."""
     segment = Memory(bytearray(64), mappable=Mappable())
 
     def check():
-        for generation in range(40):
+        for generation in range(8):
             for mem in (memory, segment):
                 assert manager.wake(mem, 0, ALL) == 0
                 queue_up(mem=mem)
                 assert len(manager.waiters(mem, 0)) == 1
-            pid = os_fork() if generation < 39 else 0
+            pid = os_fork() if generation < 7 else 0
+            if pid:
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+                return
+
+    in_child(check)
+
+
+def test_generations_that_grow_their_tables_run_out_of_no_levels(in_child):
+    manager = Manager()
+    count = 1000
+    mem = Memory(bytearray(4 * count))
+
+    def check():
+        for generation in range(12):
+            for i in range(count):
+                assert manager.wait_prepare(Waiter(), mem, 4 * i, 0) is None
+            assert manager.stats()["keys"] == count
+            pid = os_fork() if generation < 11 else 0
             if pid:
                 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
                 return

@@ -27,7 +27,9 @@ cdef enum:
     LARGEST_LOG2 = 39
     # Up to this size every bucket has a cache line of its own; above, two threads seldom meet in one anyway.
     SPREAD_LOG2 = 12
-    MAX_LEVELS = LARGEST_LOG2 - SMALLEST_LOG2 + 2
+    # Of what a fork left, the levels that `current` and `previous` may name: somebody may look there while another one renews.
+    LEVELS_KEPT = 2
+    MAX_LEVELS = LEVELS_KEPT + LARGEST_LOG2 - SMALLEST_LOG2 + 1
 
 
 cdef struct Table:
@@ -41,7 +43,7 @@ cdef struct Table:
     uint64_t cursor         # atomic. The next bucket of `previous` that a helper looks at
     uint64_t n_split        # atomic. How many buckets of `previous` are split
     uint64_t growths        # atomic
-    uint64_t n_levels       # `growing` (or the table's only user): all levels ever used, the newest last
+    uint64_t n_levels       # `growing` (or the table's only user): all levels that were used, the newest last
     uint64_t levels[MAX_LEVELS]
 
 

@@ -60,15 +60,23 @@ cdef uint64_t level_new(uint64_t log2) noexcept nogil:
     return 0 if pages == NULL else <uint64_t> pages | log2
 
 
+cdef void forget_levels(Table *t) noexcept nogil:
+    """Unmap what a parent process had left long before the fork: threads that looked at that there are not here."""
+    cdef uint64_t i, n_old
+    if t.n_levels <= LEVELS_KEPT:
+        return
+    n_old = t.n_levels - LEVELS_KEPT
+    for i in range(n_old):
+        unmap_pages(level_pages(t.levels[i]), level_bytes(t.levels[i]))
+    for i in range(LEVELS_KEPT):
+        t.levels[i] = t.levels[n_old + i]
+    t.n_levels = LEVELS_KEPT
+
+
 cdef Status table_renew(Table *t) noexcept nogil:
     cdef uint64_t level
     cdef uint64_t i
-    if t.n_levels == MAX_LEVELS:
-        # Renewed after growing to the limit: what the parent process left is of no use to anybody here.
-        unmap_pages(level_pages(t.levels[0]), level_bytes(t.levels[0]))
-        t.n_levels -= 1
-        for i in range(t.n_levels):
-            t.levels[i] = t.levels[i + 1]
+    forget_levels(t)
     level = level_new(SMALLEST_LOG2)
     if level == 0:
         return NO_MEMORY
