@@ -121,6 +121,7 @@ def test_who_waited_for_whom_and_for_how_long(recording, spawn, asleep):
     assert (args["object"], args["ended"]) == ("Lock", "woken")
     assert args["woken_by"] == threading.current_thread().name
     assert (args["in"], args["source"]) == ("hold", "with lock:")
+    assert "held_by" not in args, "anybody may release it"
     (start,), (end,) = of(events, "s"), of(events, "f")
     assert (start["tid"], end["tid"]) == (threading.get_native_id(), waiter.tid)
 
@@ -206,6 +207,18 @@ def test_who_was_notified_was_so_by_one_and_woken_by_another(recording, spawn, a
     wakers = {each["args"]["woken_by"] for each in waits}
     assert names[me] in wakers
     assert wakers <= set(names.values())
+
+
+def test_only_the_last_count_of_a_latch_wakes_and_only_where_somebody_waits(recording, spawn, asleep):
+    sync.Latch(1).count_down()
+    latch = sync.Latch(2)
+    waiter = spawn(latch.wait)
+    asleep(waiter, latch)
+    latch.count_down()
+    latch.count_down()
+    assert waiter.result()
+    (wake,) = of(checked(recording), "X", "wake")
+    assert wake["args"]["woken"] == 1
 
 
 def test_a_wait_that_timed_out_says_so(recording):

@@ -157,3 +157,16 @@ def test_racing_counts_add_up(make, spawn):
     for each in counters:
         each.result()
     assert latch.count == 0
+
+
+def test_racing_counts_of_processes_add_up(page, at_once):
+    rounds = 1_000_000
+    latch = sync.Latch.create(page, count=2 * rounds)
+
+    def count():
+        for _ in range(rounds):
+            latch.count_down()
+        return latch.wait()
+
+    at_once(count, count)
+    assert latch.count == 0
