@@ -4,6 +4,7 @@ import mmap
 import os
 import signal
 import struct
+from functools import partial
 
 import pytest
 from sync.children import forked
@@ -79,6 +80,24 @@ def all_succeed(fork, wait_until):
         started = [fork(body) for body in bodies]
         wait_until(lambda: all(child.has_ended() for child in started))
         assert [child.status for child in started] == [0] * len(bodies)
+
+    return run
+
+
+@pytest.fixture
+def at_once(page, all_succeed):
+    """As `all_succeed`, but they begin together, on processors of their own where there are so many."""
+
+    def run(*bodies):
+        missing = sync.Latch.create(page, mmap.PAGESIZE, count=len(bodies))
+
+        def begin(body):
+            missing.count_down()
+            while missing.count:
+                pass
+            return body()
+
+        all_succeed(*(partial(begin, body) for body in bodies))
 
     return run
 

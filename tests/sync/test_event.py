@@ -199,6 +199,33 @@ def test_killed_waiters_hinder_nobody(page, fork, wait_until, spawn, asleep):
     assert event.wait()
 
 
+def test_racing_processes_set_and_clear_and_go_on(page, at_once):
+    event = sync.Event.create(page)
+
+    def set_and_clear():
+        for _ in range(1_000_000):
+            event.set()
+            event.clear()
+        return True
+
+    at_once(set_and_clear, set_and_clear)
+    assert not event.is_set()
+
+
+def test_a_shared_one_stays_as_it_is_in_the_child_of_a_fork(page, word, spawn, asleep, all_succeed):
+    event = sync.Event.create(page)
+    sleeper = spawn(event.wait)
+    asleep(event, sleeper)
+
+    def begin_anew():
+        event._at_fork_reinit()
+        return bool(word() & WAITERS)
+
+    all_succeed(begin_anew)
+    event.set()
+    assert sleeper.result() is True
+
+
 def test_a_fork_leaves_nobody_behind(fork, wait_until, spawn, asleep):
     event = sync.Event()
     sleeper = spawn(event.wait)

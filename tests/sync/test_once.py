@@ -1,15 +1,19 @@
 """Once: done by whoever comes first, tried again after a failure or a death, and never twice."""
 
+import errno
 import multiprocessing
 import os
 import signal
 import threading
 
 import pytest
+from expect import oserror
 from sync import children
 from sync.sleeping import sleeps_on, sleeps_on_shared, within
 
 from pyfutex import sync
+
+MOST_HELD = 1024
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -155,6 +159,40 @@ def test_a_waiter_takes_over_from_a_killed_runner(page, fork, wait_until, spawn,
     wait_until(runner.has_ended)
     assert waiting.result() is True
     assert once.done
+
+
+def test_who_slept_and_takes_over_may_fail_too(page, fork, wait_until, spawn, asleep):
+    once, began = sync.Once.create(page), sync.Event.create(page, 128)
+
+    def never_done():
+        began.set()
+        signal.pause()
+
+    runner = fork(lambda: once.call(never_done))
+    assert began.wait(50)
+    waiting = spawn(once.call, lambda: 1 / 0)
+    asleep(once, waiting)
+    runner.kill()
+    with pytest.raises(ZeroDivisionError):
+        waiting.result()
+    assert once.call(int) is True
+
+
+def test_a_thread_that_holds_too_many_locks_does_nothing(page, spawn):
+    once = sync.Once.create(page)
+    memory = bytearray(64 * MOST_HELD)
+    locks = [sync.Lock.create(memory, 64 * i) for i in range(MOST_HELD)]
+
+    def hold_too_many():
+        for lock in locks:
+            lock.acquire()
+        with oserror(errno.ENOLCK):
+            once.call(pytest.fail)
+        for lock in locks:
+            lock.release()
+        return once.call(int)
+
+    assert spawn(hold_too_many).result() is True
 
 
 def test_a_dead_runner_that_nobody_waited_for_is_found_out(page, fork, wait_until):
