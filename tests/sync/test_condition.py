@@ -1,13 +1,15 @@
 """Condition: told to look again, moved to the lock asleep; in an object and in shared memory."""
 
 import pickle
+import re
 import resource
 import signal
 import struct
 import threading
+from pathlib import Path
 
 import pytest
-from sync.sleeping import sleeps, sleeps_on, slept_on, within
+from sync.sleeping import inside, sleeps, sleeps_for_pi, sleeps_on, slept_on, within
 
 from pyfutex import sync
 
@@ -289,6 +291,45 @@ def test_a_notice_to_one_whom_a_handler_stops_is_passed_on(make, spawn, handle, 
     with condition, pytest.raises(KeyboardInterrupt):
         condition.wait()
     assert conductor.result() is True
+
+
+def is_delivered(tid, number):
+    """Whether a signal that was sent to a thread of this process has reached it."""
+    status = Path(f"/proc/self/task/{tid}/status").read_text()
+    return not int(re.search(r"^SigPnd:\s*(\w+)", status, re.MULTILINE)[1], 16) >> number - 1 & 1
+
+
+def test_no_handler_runs_before_the_lock_is_held_again(make, page, spawn, handle, wait_until, waiting):
+    condition, owned = make(sync.Condition), []
+    main = threading.current_thread()
+
+    def stop_once():
+        owned.append(condition._is_owned())
+        if len(owned) == 1:
+            raise KeyboardInterrupt
+
+    def sleeps_for_the_lock():
+        return sleeps_for_pi(main.native_id) or sleeps_on(
+            main.native_id, inside(condition.lock), within(page)
+        )
+
+    def conduct():
+        waiting(condition, 1)
+        wait_until(lambda: sleeps("self", main.native_id))
+        with condition:
+            signal.pthread_kill(main.ident, signal.SIGUSR1)
+            wait_until(lambda: owned and sleeps_for_the_lock())
+            signal.pthread_kill(main.ident, signal.SIGUSR1)
+            wait_until(lambda: is_delivered(main.native_id, signal.SIGUSR1))
+
+    handle(stop_once)
+    conductor = spawn(conduct)
+    with condition:
+        with pytest.raises(KeyboardInterrupt):
+            condition.wait()
+        assert condition._is_owned()
+    conductor.result()
+    assert owned == [False, True]
 
 
 def test_it_is_not_pickled():

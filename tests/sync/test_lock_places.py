@@ -15,7 +15,7 @@ import pytest
 from sync.programs import PRELUDE, Program, ended, forked
 
 from pyfutex import Memory
-from pyfutex.sync import Lock
+from pyfutex.sync import Latch, Lock
 
 VERSION, KIND = 2, 3
 SPACE = slice(8, 16)
@@ -45,7 +45,7 @@ def test_zero_bytes_are_a_free_robust_lock(memory):
     lock = Lock.attach(memory)
     assert not lock.locked()
     lock.acquire()
-    assert Memory(memory).load(16) & 0x3FFF_FFFF == os.getpid()
+    assert Memory(memory).load(16) == os.getpid()
     with pytest.raises(RuntimeError, match="holds this lock already"):
         lock.acquire()
     lock.release()
@@ -228,13 +228,21 @@ def test_locks_lie_in_whatever_processes_share(tmp_path):
             assert taken is True
 
 
-def test_attaching_programs_exclude_each_other(tmp_path):
+@pytest.mark.parametrize("robust", [True, False])
+def test_attaching_programs_exclude_each_other(tmp_path, robust):
     path = tmp_path / "locks"
     path.write_bytes(bytes(mmap.PAGESIZE))
+    with path.open("r+b") as opened:
+        memory = mmap.mmap(opened.fileno(), 0)
+    Lock.create(memory, robust=robust)
+    Latch.create(memory, 192, count=2)
     body = (
+        "from pyfutex.sync import Latch\n"
+        "count, missing = memoryview(memory)[128:136].cast('Q'), Latch.attach(memory, 192)\n"
         "meet()\n"
-        "count = memoryview(memory)[128:136].cast('Q')\n"
-        "for _ in range(20_000):\n    with lock:\n        count[0] += 1\n"
+        "missing.count_down()\n"
+        "while missing.count:\n    pass\n"
+        "for _ in range(100_000):\n    with lock:\n        count[0] += 1\n"
     )
     with Program(body, path, prelude=PRELUDE) as one, Program(body, path, prelude=PRELUDE) as two:
         for program in one, two:
@@ -242,7 +250,7 @@ def test_attaching_programs_exclude_each_other(tmp_path):
         for program in one, two:
             program.go_on()
         assert [program.ends() for program in (one, two)] == [(0, "")] * 2
-    assert struct.unpack("=Q", path.read_bytes()[128:136]) == (40_000,)
+    assert struct.unpack("=Q", path.read_bytes()[128:136]) == (200_000,)
 
 
 def test_it_is_not_pickled():

@@ -1,5 +1,6 @@
 """Signals, deadlines, forks and the end of the interpreter while somebody waits for a lock."""
 
+import ctypes
 import mmap
 import os
 import signal
@@ -7,9 +8,15 @@ import threading
 import time
 
 import pytest
-from sync.programs import Program, ended, forked, sleeps
+from sync.programs import SECONDS, Program, ended, forked, sleeps
+from sync.sleeping import within
+from sync.stepping import SYS_GET_ROBUST_LIST
 
+from pyfutex import Memory
 from pyfutex.sync import Lock
+
+WORD = 16
+TID_MASK = 0x3FFF_FFFF
 
 LOCKS = {
     "private": Lock,
@@ -103,6 +110,87 @@ def test_a_handler_may_take_other_locks_meanwhile(wait_until, spawn, pi):
     # In the order of their taking, so that neither is the last of the list.
     other.release()
     lock.release()
+
+
+def pending(tid):
+    """The word of the lock that a thread of this process says it is about to take, as the kernel would read it; 0: none."""
+    head, size = ctypes.c_void_p(), ctypes.c_size_t()
+    if os.uname().machine not in SYS_GET_ROBUST_LIST:
+        pytest.skip("the number of get_robust_list is not known here")
+    number = ctypes.c_long(SYS_GET_ROBUST_LIST[os.uname().machine])
+    assert ctypes.CDLL(None).syscall(number, tid, ctypes.byref(head), ctypes.byref(size)) == 0
+    _, offset, node = (ctypes.c_long * 3).from_address(head.value)
+    return node and node + offset
+
+
+@pytest.fixture
+def memory():
+    return mmap.mmap(-1, mmap.PAGESIZE)
+
+
+@pytest.fixture
+def robust(memory, pi):
+    return Lock.create(memory, pi=pi)
+
+
+def test_who_sleeps_says_for_which_lock_but_not_to_a_handler(memory, robust, spawn, wait_until):
+    word = within(memory).start + WORD
+    held, main, seen = Held(robust, spawn), threading.main_thread(), []
+
+    def interrupt():
+        for n in range(2):
+            wait_until(
+                lambda n=n: len(seen) == n and sleeps(main.native_id) and pending(main.native_id) == word
+            )
+            signal.pthread_kill(main.ident, signal.SIGUSR1)
+        held.let_go.set()
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(pending(main.native_id)))
+    interrupting = spawn(interrupt)
+    robust.acquire()
+    signal.signal(signal.SIGUSR1, before)
+    interrupting.result()
+    assert seen == [0, 0]
+    assert pending(main.native_id) == 0
+    robust.release()
+    held.ends()
+
+
+def test_who_does_not_get_a_lock_is_not_about_to_take_it(robust, spawn, wait_until):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    held = Held(robust, spawn)
+    for call in lambda: robust.acquire(False), lambda: robust.acquire(timeout=0.001):
+        assert call() is False
+        assert pending(threading.get_native_id()) == 0
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_by(wait_until, fail, robust.acquire)
+    assert pending(threading.get_native_id()) == 0
+    held.ends()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_that_a_handler_forks_takes_the_lock_as_itself(memory, robust, spawn, wait_until):
+    held, children, owner = Held(robust, spawn), [], 0
+
+    def handler(*_):
+        children.append(os.fork())
+        if children == [0]:
+            signal.alarm(SECONDS)
+        held.let_go.set()
+
+    try:
+        interrupted_by(wait_until, handler, robust.acquire)
+        owner = Memory(memory).load(WORD) & TID_MASK
+        robust.release()
+    finally:
+        if children == [0]:
+            os._exit(owner != os.getpid())
+    held.ends()
+    assert ended(*children) == 0
+    assert robust.acquire(False)
+    robust.release()
 
 
 @pytest.mark.usefixtures("held")
