@@ -174,6 +174,8 @@ def test_every_primitive_that_is_waited_for_has_its_title(recording, spawn, asle
         assert first["args"]["object"] == type(primitive).__name__
         assert first["args"]["ended"] == "woken"
         assert first["args"]["woken_by"] == me
+        assert "held_by" not in first["args"]
+    assert first["args"]["notified_by"] == me
 
 
 def notify(condition):
@@ -194,6 +196,7 @@ def test_who_was_notified_was_so_by_one_and_woken_by_another(recording, spawn, a
     asleep(second, condition)
     with condition:
         condition.notify_all()
+        condition.notify_all()  # moves nobody
     first.result()
     second.result()
     events = checked(recording)
@@ -207,6 +210,22 @@ def test_who_was_notified_was_so_by_one_and_woken_by_another(recording, spawn, a
     wakers = {each["args"]["woken_by"] for each in waits}
     assert names[me] in wakers
     assert wakers <= set(names.values())
+
+
+def test_who_waits_with_a_lock_of_another_sort_is_woken_not_moved(recording, spawn, asleep):
+    condition = sync.Condition(threading.Lock())
+
+    def wait():
+        with condition:
+            return condition.wait()
+
+    waiter = spawn(wait)
+    asleep(waiter, condition)
+    notify(condition)
+    assert waiter.result()
+    events = checked(recording)
+    assert not of(events, "X", "move")
+    assert [each["args"]["woken"] for each in of(events, "X", "wake")] == [1]
 
 
 def test_only_the_last_count_of_a_latch_wakes_and_only_where_somebody_waits(recording, spawn, asleep):

@@ -1,4 +1,6 @@
-"""A child that is traced, and killed at any step that leaves other memory behind. Nothing here goes through pyfutex."""
+"""What the kernel would find of a thread that ends now: a child that is traced, and killed at any step that leaves other
+memory behind; and the lock that a thread names. Nothing here goes through pyfutex.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,28 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 _libc.syscall.restype = ctypes.c_long
 
 
+def robust_list(tid):
+    """The address of a thread's list of robust locks."""
+    machine = os.uname().machine
+    if machine not in SYS_GET_ROBUST_LIST:
+        pytest.skip("the number of get_robust_list is not known here")
+    head, size = ctypes.c_void_p(), ctypes.c_size_t()
+    number = ctypes.c_long(SYS_GET_ROBUST_LIST[machine])
+    answer = _libc.syscall(number, tid, ctypes.byref(head), ctypes.byref(size))
+    assert answer == 0, os.strerror(ctypes.get_errno())
+    return head.value
+
+
+def pending(tid):
+    """The address of the word that a thread of this process is about to take, as it tells the kernel; 0: of none."""
+    _, offset, node = (ctypes.c_long * WORDS_OF_LIST).from_address(robust_list(tid))
+    return node and node + offset
+
+
 class Traced:
     """A child that does `prepare()`, and then `body()` step by step. Used in a `with`, which kills it in the end."""
 
     def __init__(self, fork, prepare, body):
-        if os.uname().machine not in SYS_GET_ROBUST_LIST:
-            pytest.skip("the number of get_robust_list is not known here")
-
         def run():
             prepare()
             if _libc.ptrace(TRACEME, 0, None, None):
@@ -36,7 +53,7 @@ class Traced:
         self.child = fork(run)
         if not self._stops_with(signal.SIGSTOP):
             pytest.skip("nothing can be traced here")
-        self._list = self._robust_list()
+        self._list = robust_list(self.child.pid)
 
     def __enter__(self):
         return self
@@ -51,13 +68,6 @@ class Traced:
             return os.WSTOPSIG(status) == number
         self.child.status = os.waitstatus_to_exitcode(status)
         return False
-
-    def _robust_list(self):
-        head, size = ctypes.c_void_p(), ctypes.c_size_t()
-        number = ctypes.c_long(SYS_GET_ROBUST_LIST[os.uname().machine])
-        answer = _libc.syscall(number, self.child.pid, ctypes.byref(head), ctypes.byref(size))
-        assert answer == 0, os.strerror(ctypes.get_errno())
-        return head.value
 
     def list_head(self):
         """Its list of robust locks, as its end would find it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sync.sleeping import inside, sleeps, sleeps_for_pi, sleeps_on, slept_on, within
+from sync.stepping import pending
 
 from pyfutex import sync
 
@@ -299,6 +300,11 @@ def is_delivered(tid, number):
     return not int(re.search(r"^SigPnd:\s*(\w+)", status, re.MULTILINE)[1], 16) >> number - 1 & 1
 
 
+def sleeps_for_the_lock(condition, page, tid):
+    """Whether a thread of this process sleeps on the lock of a condition: it waits for no notice any more."""
+    return sleeps_for_pi(tid) or sleeps_on(tid, inside(condition.lock), within(page)[:NOTICES])
+
+
 def test_no_handler_runs_before_the_lock_is_held_again(make, page, spawn, handle, wait_until, waiting):
     condition, owned = make(sync.Condition), []
     main = threading.current_thread()
@@ -308,17 +314,12 @@ def test_no_handler_runs_before_the_lock_is_held_again(make, page, spawn, handle
         if len(owned) == 1:
             raise KeyboardInterrupt
 
-    def sleeps_for_the_lock():
-        return sleeps_for_pi(main.native_id) or sleeps_on(
-            main.native_id, inside(condition.lock), within(page)
-        )
-
     def conduct():
         waiting(condition, 1)
         wait_until(lambda: sleeps("self", main.native_id))
         with condition:
             signal.pthread_kill(main.ident, signal.SIGUSR1)
-            wait_until(lambda: owned and sleeps_for_the_lock())
+            wait_until(lambda: owned and sleeps_for_the_lock(condition, page, main.native_id))
             signal.pthread_kill(main.ident, signal.SIGUSR1)
             wait_until(lambda: is_delivered(main.native_id, signal.SIGUSR1))
 
@@ -330,6 +331,96 @@ def test_no_handler_runs_before_the_lock_is_held_again(make, page, spawn, handle
         assert condition._is_owned()
     conductor.result()
     assert owned == [False, True]
+
+
+def test_a_notice_between_the_deadline_and_the_lock_counts(make, page, spawn, waiting, wait_until):
+    condition = make(sync.Condition)
+    waiter = spawn(wait_once, condition, timeout=0.5)
+    waiting(condition, 1)
+    with condition:
+        wait_until(lambda: sleeps_for_the_lock(condition, page, waiter.tid))
+        condition.notify()
+    assert waiter.result() is True
+
+
+def test_a_notice_for_nobody_is_none(make, spawn, waiting):
+    condition = make(sync.Condition)
+    waiter = spawn(wait_once, condition, timeout=0.5)
+    waiting(condition, 1)
+    with condition:
+        condition.notify(0)
+        condition.notify(-1)
+    assert waiter.result() is False
+
+
+@pytest.mark.parametrize("kind", [sync.RLock, sync.Lock], ids=["plain", "pi"])
+def test_who_waits_says_which_lock_it_will_take_but_not_to_a_handler(page, kind, spawn, handle, wait_until):
+    lock = kind.create(page, 128, pi=True) if kind is sync.Lock else kind.create(page, 128)
+    condition, main, seen = sync.Condition.create(page, 0, lock), threading.main_thread().native_id, []
+    word = within(page).start + 128 + LOCK_WORD
+
+    def interrupt():
+        for n in range(2):
+            wait_until(lambda n=n: len(seen) == n and sleeps_on(main, within(page)) and pending(main) == word)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        wait_until(lambda: len(seen) == 2)
+        with condition:
+            condition.notify()
+
+    handle(lambda: seen.append(pending(main)))
+    interrupting = spawn(interrupt)
+    assert wait_once(condition)
+    interrupting.result()
+    assert seen == [0, 0]
+    assert pending(main) == 0
+
+
+def test_its_layout_is_the_documented_one(page):
+    sync.Condition.create(page)
+    assert page[:8] == b"pf\x01\x30\0\0\0\0"
+    sync.Condition.create(page, 128, sync.Lock.create(page, 256))
+    assert page[128:136] == b"pf\x01\x30\1\0\0\0"
+
+
+def test_nobody_owns_a_lock_that_was_let_go(spawn, waiting):
+    condition = sync.Condition()
+    waiter = spawn(wait_once, condition)
+    waiting(condition, 1)
+    assert "owner=0 count=0" in repr(condition.lock)
+    with condition:
+        condition.notify()
+    assert waiter.result()
+
+
+def test_the_lock_is_free_in_the_child_of_a_fork(spawn, wait_until, all_succeed):
+    condition, may_let_go = sync.Condition(), threading.Event()
+
+    def hold():
+        with condition:
+            may_let_go.wait()
+
+    holding = spawn(hold)
+    wait_until(condition.locked)
+
+    def begin_anew():
+        condition._at_fork_reinit()
+        return condition.acquire(False)
+
+    all_succeed(begin_anew)
+    may_let_go.set()
+    holding.result()
+
+
+def test_the_old_name_is_deprecated(make):
+    condition = make(sync.Condition)
+    with (
+        condition,
+        pytest.warns(
+            DeprecationWarning, match=r"notifyAll\(\) is deprecated, use notify_all\(\) instead"
+        ) as caught,
+    ):
+        condition.notifyAll()
+    assert caught[0].filename == __file__
 
 
 def test_it_is_not_pickled():

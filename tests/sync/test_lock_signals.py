@@ -1,6 +1,5 @@
 """Signals, deadlines, forks and the end of the interpreter while somebody waits for a lock."""
 
-import ctypes
 import mmap
 import os
 import signal
@@ -10,7 +9,7 @@ import time
 import pytest
 from sync.programs import SECONDS, Program, ended, forked, sleeps
 from sync.sleeping import within
-from sync.stepping import SYS_GET_ROBUST_LIST
+from sync.stepping import pending
 
 from pyfutex import Memory
 from pyfutex.sync import Lock
@@ -110,17 +109,6 @@ def test_a_handler_may_take_other_locks_meanwhile(wait_until, spawn, pi):
     # In the order of their taking, so that neither is the last of the list.
     other.release()
     lock.release()
-
-
-def pending(tid):
-    """The word of the lock that a thread of this process says it is about to take, as the kernel would read it; 0: none."""
-    head, size = ctypes.c_void_p(), ctypes.c_size_t()
-    if os.uname().machine not in SYS_GET_ROBUST_LIST:
-        pytest.skip("the number of get_robust_list is not known here")
-    number = ctypes.c_long(SYS_GET_ROBUST_LIST[os.uname().machine])
-    assert ctypes.CDLL(None).syscall(number, tid, ctypes.byref(head), ctypes.byref(size)) == 0
-    _, offset, node = (ctypes.c_long * 3).from_address(head.value)
-    return node and node + offset
 
 
 @pytest.fixture

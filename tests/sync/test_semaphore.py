@@ -322,3 +322,16 @@ def test_others_go_on_after_a_sleeper_is_gone(page, fork, wait_until, spawn, asl
         wait_until(child.has_ended)
     semaphore.release()
     assert survivor.result() is True
+
+
+def test_racing_processes_lose_and_make_no_permits(page, at_once):
+    semaphore = sync.Semaphore.create(page, value=2)
+
+    def take_and_give():
+        for _ in range(1_000_000):
+            semaphore.acquire(False)
+            semaphore.release()
+        return True
+
+    at_once(take_and_give, take_and_give)
+    assert semaphore.value == 2
