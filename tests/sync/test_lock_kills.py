@@ -10,6 +10,7 @@ import signal
 
 import pytest
 from sync.programs import ended, finds_a_dead_owner, forked, sleeps
+from sync.stepping import killed_at_each_step
 
 from pyfutex import Kernel, Memory
 from pyfutex.sync import Lock, OwnerDied
@@ -97,6 +98,17 @@ def test_the_usual_protocol_leaves_a_process_asleep_on_a_free_lock(
     pytest.fail(
         "B always ran before it was killed: this machine does not show what the other test guards against"
     )
+
+
+def test_whatever_step_of_taking_it_is_killed_at_the_word_says_that_it_is_dead(memory, fork, pi):
+    lock = Lock.create(memory, pi=pi)
+
+    def after():
+        assert not lock.locked()
+        take(lock)
+        lock.release()
+
+    assert killed_at_each_step(fork, lambda: None, lambda: lock.acquire(False), memory, after) >= 4
 
 
 def test_a_waiter_that_is_killed_in_its_sleep_is_forgotten(memory, wait_until):
