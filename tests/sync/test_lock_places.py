@@ -9,9 +9,10 @@ import shutil
 import struct
 import subprocess
 import sys
-from errno import EEXIST, ENOSYS, EXDEV
+from errno import EEXIST, ENOSYS, EPERM, EXDEV
 
 import pytest
+from life.filtered import refuse
 from sync.programs import PRELUDE, Program, ended, forked
 
 from pyfutex import Memory
@@ -197,6 +198,26 @@ def test_without_proc_a_process_has_no_robust_locks():
     command = [*apart("--mount"), "sh", "-c", hide_proc, "sh", sys.executable, "-c", body]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == ENOSYS, done.stderr
+
+
+@pytest.mark.parametrize("robust", [True, False])
+def test_where_nobody_may_sleep_whoever_has_to_is_told(memory, robust):
+    lock = Lock.create(memory, robust=robust)
+
+    def child():
+        if not refuse("wait on what is shared", EPERM):
+            os._exit(NOT_PERMITTED)
+        for arguments in (), (True, 50):
+            with pytest.raises(PermissionError):
+                lock.acquire(*arguments)
+        assert not lock.acquire(False)
+
+    with lock, forked(child) as pid:
+        status = ended(pid)
+    if status == NOT_PERMITTED:
+        pytest.skip("no system-call filter may be installed here")
+    assert status == 0
+    assert not lock.locked()
 
 
 def test_a_child_in_another_pid_namespace_takes_none_of_its_parents_locks(memory):
