@@ -382,10 +382,10 @@ def test_its_layout_is_the_documented_one(page):
     assert page[128:136] == b"pf\x01\x30\1\0\0\0"
 
 
-def test_nobody_owns_a_lock_that_was_let_go(spawn, waiting):
+def test_nobody_owns_a_lock_that_was_let_go(spawn, asleep):
     condition = sync.Condition()
     waiter = spawn(wait_once, condition)
-    waiting(condition, 1)
+    asleep(condition, waiter)  # taking the lock would write who owns it
     assert "owner=0 count=0" in repr(condition.lock)
     with condition:
         condition.notify()
@@ -411,16 +411,15 @@ def test_the_lock_is_free_in_the_child_of_a_fork(spawn, wait_until, all_succeed)
     holding.result()
 
 
-def test_the_old_name_is_deprecated(make):
+def test_the_old_name_is_deprecated(make, spawn, waiting):
     condition = make(sync.Condition)
-    with (
-        condition,
-        pytest.warns(
-            DeprecationWarning, match=r"notifyAll\(\) is deprecated, use notify_all\(\) instead"
-        ) as caught,
-    ):
+    waiters = [spawn(wait_once, condition) for _ in range(2)]
+    waiting(condition, 2)
+    old = r"notifyAll\(\) is deprecated, use notify_all\(\) instead"
+    with condition, pytest.warns(DeprecationWarning, match=old) as caught:
         condition.notifyAll()
     assert caught[0].filename == __file__
+    assert [each.result() for each in waiters] == [True] * 2
 
 
 def test_it_is_not_pickled():

@@ -67,6 +67,7 @@ def test_a_bad_number_of_permits_is_refused(kind, page):
         with pytest.raises(TypeError):
             make(value="1")
     assert kind(0).acquire(False) is False
+    assert kind(MOST).value == MOST
 
 
 @BOTH
@@ -322,6 +323,20 @@ def test_others_go_on_after_a_sleeper_is_gone(page, fork, wait_until, spawn, asl
         wait_until(child.has_ended)
     semaphore.release()
     assert survivor.result() is True
+
+
+def test_a_block_waits_for_its_permit(make, spawn, asleep):
+    semaphore = make(sync.Semaphore, value=0)
+
+    def enter():
+        with semaphore:
+            return semaphore.value
+
+    waiter = spawn(enter)
+    asleep(semaphore, waiter)
+    semaphore.release()
+    assert waiter.result() == 0
+    assert semaphore.value == 1
 
 
 def test_racing_processes_lose_and_make_no_permits(page, at_once):
