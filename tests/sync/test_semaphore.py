@@ -340,13 +340,14 @@ def test_a_block_waits_for_its_permit(make, spawn, asleep):
 
 
 def test_racing_processes_lose_and_make_no_permits(page, at_once):
-    semaphore = sync.Semaphore.create(page, value=2)
+    rounds = 1_000_000
+    semaphore = sync.Semaphore.create(page, value=2 * rounds)
 
     def take_and_give():
-        for _ in range(1_000_000):
-            semaphore.acquire(False)
+        n = sum(semaphore.acquire(False) for _ in range(rounds))
+        for _ in range(n):
             semaphore.release()
-        return True
+        return n == rounds
 
     at_once(take_and_give, take_and_give)
-    assert semaphore.value == 2
+    assert semaphore.value == 2 * rounds
