@@ -97,6 +97,21 @@ def test_who_waits_gets_what_another_gives_back(make, spawn, asleep):
     semaphore.release()
 
 
+def test_a_block_waits_for_its_permit(make, spawn, asleep):
+    semaphore = make(1)
+    semaphore.acquire()
+
+    def enter():
+        with semaphore:
+            return semaphore.value
+
+    waiting = spawn(enter)
+    asleep(waiting)
+    semaphore.release()
+    assert waiting.result() == 0
+    assert semaphore.value == 1
+
+
 def test_all_that_is_given_back_at_once_is_taken(make, spawn, asleep):
     semaphore = make(4)
     for _ in range(4):
