@@ -116,7 +116,17 @@ TARGETS: Final = (
         ("tests/sync/test_latch.py", "tests/sync/test_word_places.py", "tests/commands/test_recording.py"),
     ),
     Target("sync/once.pyx", ("tests/sync/test_once.py", "tests/sync/test_word_places.py")),
-    Target("sync/_slots.pyx", ("tests/sync/test_rwlock_deaths.py", "tests/sync/test_barrier_deaths.py")),
+    Target(
+        "sync/_slots.pyx",
+        (
+            "tests/sync/test_rwlock.py",
+            "tests/sync/test_rwlock_deaths.py",
+            "tests/sync/test_barrier.py",
+            "tests/sync/test_barrier_deaths.py",
+            "tests/sync/test_semaphore_undo.py",
+            "tests/sync/test_semaphore_undo_deaths.py",
+        ),
+    ),
     Target(
         "sync/rwlock.pyx",
         ("tests/sync/test_rwlock.py", "tests/sync/test_rwlock_deaths.py", "tests/sync/test_rwlock_stress.py"),

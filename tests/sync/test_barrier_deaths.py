@@ -7,9 +7,14 @@ import struct
 import subprocess
 import sys
 import threading
+import time
+from errno import ENOSYS, EPERM
 
 import pytest
+from life.filtered import NOT_PERMITTED, refuse
 from stress.crew import scaled
+from sync.sleeping import SYS_FUTEX_WAITV, system_call
+from unit.kernel_features import needs
 
 from pyfutex.sync import Barrier, BrokenBarrierError
 
@@ -127,6 +132,66 @@ def test_each_party_that_waits_is_watched_by_another(page, fork, wait_until):
         wait_until(child.is_asleep)
         # One alone has nobody to watch it; all others have, the last to come included.
         wait_until(lambda: sum(word & WAITERS != 0 for word in slot_words(page)) == (n if n > 1 else 0))
+
+
+def n_watched(child):
+    """How many words a child sleeps on, of those that futex_waitv is told."""
+    call = system_call(child.pid, child.pid)
+    return int(call[2], 16) if call[:1] == [str(SYS_FUTEX_WAITV)] else 0
+
+
+@needs["waitv"]
+def test_each_party_sleeps_on_two_words_and_on_the_places_of_all_others(page, fork, wait_until):
+    barrier = Barrier.create(page, parties=5)
+    children = []
+    for n in range(1, 5):
+        children.append(fork(lambda: is_broken_for(barrier)))
+        wait_until(children[-1].is_asleep)
+        assert n_watched(children[-1]) == 2 + n - 1
+        # Of those who slept already, one was woken to watch the last to come, too.
+        wait_until(lambda n=n: sum(n_watched(child) == 2 + n - 1 for child in children) >= min(n, 2))
+
+
+@needs["waitv"]
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_death_is_told_by_the_kernel_and_not_found_by_the_second_look(page, fork, wait_until, victim):
+    barrier, times = Barrier.create(page, parties=3), []
+    for _ in range(4):
+        children = []
+        for n in (1, 2):
+            children.append(fork(lambda: is_broken_for(barrier)))
+            wait_until(lambda n=n: barrier.n_waiting == n and children[-1].is_asleep())
+        begun = time.monotonic()
+        children[victim].kill()
+        wait_until(children[1 - victim].has_ended)
+        times.append(time.monotonic() - begun)
+        assert children[1 - victim].status == 0
+        barrier.reset()
+    # A second look comes after a second, and not once in four times so soon.
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("error", [ENOSYS, EPERM])
+def test_where_the_kernel_watches_one_word_only_a_death_is_found_by_the_second_look(
+    page, fork, wait_until, error
+):
+    barrier = Barrier.create(page, parties=3)
+
+    def wait():
+        if not refuse("new", error):
+            os._exit(NOT_PERMITTED)
+        return is_broken_for(barrier)
+
+    children = [fork(wait) for _ in range(2)]
+    wait_until(
+        lambda: all(child.has_ended() or (barrier.n_waiting == 2 and child.is_asleep()) for child in children)
+    )
+    if children[0].status == NOT_PERMITTED:
+        pytest.skip("no system-call filter may be installed here")
+    assert [n_watched(child) for child in children] == [0, 0]
+    children[0].kill()
+    wait_until(children[1].has_ended)
+    assert children[1].status == 0
 
 
 def test_of_many_that_are_killed_at_once_the_last_one_hears(page, fork, wait_until):

@@ -66,6 +66,28 @@ def test_a_writer_that_waits_hears_that_the_last_reader_was_killed(robust, fork,
     assert writer.status == 0
 
 
+def test_the_place_of_a_reader_that_was_killed_while_a_writer_waited_is_free(robust, fork, wait_until, spawn):
+    reading = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def read():
+        robust.acquire_read()
+        reading[0] = 1
+        signal.pause()
+
+    reader = fork(read)
+    wait_until(lambda: reading[0])
+    writer = fork(lambda: robust.acquire_write() and robust.release_write() is None)
+    wait_until(writer.is_asleep)
+    reader.kill()
+    wait_until(writer.has_ended)
+    assert writer.status == 0
+    # Whichever it was: all four are taken.
+    holders = [Holder(spawn, robust.acquire_read, robust.release_read) for _ in range(4)]
+    assert state(robust) == (4, False, True)
+    for holder in holders:
+        holder.lets_go()
+
+
 @pytest.mark.parametrize("side", ["read", "write"])
 def test_who_comes_after_a_writer_that_was_killed_holds_it_for_writing(robust, fork, wait_until, side):
     acquire = getattr(robust, f"acquire_{side}")
