@@ -150,7 +150,8 @@ def test_a_lock_that_was_waited_for_is_seen_held_until_it_is_let_go(make, record
 
 def test_every_primitive_that_is_waited_for_has_its_title(recording, spawn, asleep):
     event, semaphore, condition = sync.Event(), sync.Semaphore(0), sync.Condition()
-    latch, barrier = sync.Latch(1), sync.Barrier(2)
+    latch, barrier, readers = sync.Latch(1), sync.Barrier(2), sync.RWLock()
+    readers.acquire_read()
 
     def notice():
         with condition:
@@ -161,6 +162,7 @@ def test_every_primitive_that_is_waited_for_has_its_title(recording, spawn, asle
         (spawn(semaphore.acquire), semaphore, semaphore.release),
         (spawn(latch.wait), latch, latch.count_down),
         (spawn(barrier.wait), barrier, barrier.wait),
+        (spawn(readers.acquire_write), readers, readers.release_read),
         (spawn(notice), condition, lambda: notify(condition)),
     ]
     for running, primitive, end in waits:

@@ -129,14 +129,20 @@ TARGETS: Final = (
     ),
     Target(
         "sync/rwlock.pyx",
-        ("tests/sync/test_rwlock.py", "tests/sync/test_rwlock_deaths.py", "tests/sync/test_rwlock_stress.py"),
+        (
+            "tests/sync/test_rwlock.py",
+            "tests/sync/test_rwlock_deaths.py",
+            "tests/sync/test_rwlock_stress.py",
+            "tests/commands/test_recording.py",
+        ),
     ),
     Target(
         "sync/barrier.pyx",
         (
             "tests/sync/test_barrier.py",
-            "tests/sync/test_barrier_deaths.py",
             "tests/sync/test_cpython_barrier.py",
+            "tests/commands/test_recording.py",
+            "tests/sync/test_barrier_deaths.py",
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import struct
 import threading
 
 import pytest
@@ -163,9 +164,30 @@ def test_it_is_not_reentrant(lock, request):
 def test_a_robust_one_sees_a_reader_that_asks_for_more(robust):
     with robust.read():
         for acquire in (robust.acquire_read, robust.acquire_write):
-            with pytest.raises(RuntimeError):
-                acquire()
+            for blocking in (True, False):
+                with pytest.raises(RuntimeError):
+                    acquire(blocking)
         assert state(robust) == (1, False, True)
+
+
+def test_a_reader_that_asks_once_more_behind_a_writer_is_seen_when_that_gives_up(
+    robust, fork, spawn, wait_until
+):
+    me = threading.get_native_id()
+    with robust.read():
+        writer = fork(robust.acquire_write)
+        wait_until(writer.is_asleep)
+
+        def give_up():
+            wait_until(lambda: sleeps("self", me))
+            writer.kill()
+
+        giving_up = spawn(give_up)
+        with pytest.raises(RuntimeError):
+            robust.acquire_read()
+        giving_up.result()
+        assert state(robust) == (1, False, True)
+    assert state(robust) == (0, False, False)
 
 
 def test_readers_above_its_number_wait(robust, spawn, wait_until):
@@ -259,6 +281,14 @@ def test_size(page):
     RWLock.create(page, readers=2)
     RWLock.create(page, 256, robust=False)
     RWLock.create(page, 256 + 128, robust=False)
+    RWLock.create(page, len(page) - 128, robust=False)
+    RWLock.attach(page, len(page) - 128)
+
+
+def test_the_most_readers():
+    assert RWLock.size(1 << 20) == 128 + 64 * (1 << 20)
+    with pytest.raises(ValueError, match="from 1 to 1048576"):
+        RWLock.size((1 << 20) + 1)
 
 
 def test_it_is_not_copied(lock):
@@ -266,12 +296,31 @@ def test_it_is_not_copied(lock):
         pickle.dumps(lock)
 
 
-def test_it_says_who_holds_it(lock):
-    assert ": 0 readers" in repr(lock)
+@pytest.mark.parametrize("robust", [False, True])
+def test_its_words_are_those_of_the_documentation(page, robust):
+    lock = RWLock.create(page, readers=3, robust=robust)
+
+    def words():
+        number, *readers_and_written = (struct.unpack_from("I", page, at)[0] for at in (4, 64, 68))
+        assert number == (3 if robust else 0)
+        return readers_and_written
+
+    for _ in range(2):
+        assert words() == [0, 0]
+        with lock.read():
+            assert words() == [0 if robust else 1, 0]
+        with lock.write():
+            assert words() == [0 if robust else 1 << 31, 1]
+    assert words() == [0, 0]
+
+
+def test_repr(lock, request):
+    where = "" if "private" in request.node.name else " shared, offset=0"
+    assert repr(lock) == f"<pyfutex.sync.rwlock.RWLock object at {id(lock):#x}: 0 readers{where}>"
     with lock.read():
-        assert ": 1 readers" in repr(lock)
+        assert "1 readers" in repr(lock)
     with lock.write():
-        assert ": write-locked" in repr(lock)
+        assert "write-locked" in repr(lock)
 
 
 def test_links_that_were_written_over_are_an_error(page, robust):

@@ -165,6 +165,9 @@ def test_what_a_dead_writer_left_is_told_until_it_is_made_good(robust, fork, wai
 
 
 def test_a_writer_that_was_killed_before_it_was_in_is_not_heard_of(robust, fork, wait_until, spawn):
+    # Another one has been in before.
+    with robust.write():
+        pass
     reading = Holder(spawn, robust.acquire_read, robust.release_read)
     writer = fork(robust.acquire_write)
     wait_until(writer.is_asleep)

@@ -78,8 +78,9 @@ def test_no_thread_sees_a_half_done_write(lock, page, spawn, rng):
 
 
 @pytest.mark.stress
-def test_no_process_sees_a_half_done_write(page, fork, wait_until, rng):
-    lock, pair = RWLock.create(page, readers=2), Pair(page)
+@pytest.mark.parametrize("robust", [False, True])
+def test_no_process_sees_a_half_done_write(page, fork, wait_until, rng, robust):
+    lock, pair = RWLock.create(page, readers=2, robust=robust), Pair(page)
     children = [fork(lambda: work(lock, pair, rng, scaled(10000))) for _ in range(4)]
     for child in children:
         wait_until(child.has_ended)
@@ -90,8 +91,11 @@ def test_no_process_sees_a_half_done_write(page, fork, wait_until, rng):
 
 
 @pytest.mark.stress
-def test_of_a_reader_and_a_writer_that_come_at_once_one_sees_the_other(page, fork, wait_until):
-    lock = RWLock.create(page, readers=2)
+@pytest.mark.parametrize(("robust", "readers"), [(False, 1), (True, 1), (True, 2)])
+def test_of_a_reader_and_a_writer_that_come_at_once_one_sees_the_other(
+    page, fork, wait_until, robust, readers
+):
+    lock = RWLock.create(page, readers=readers, robust=robust)
     numbers = memoryview(page)[-16:].cast("Q")
     rounds = scaled(1_500_000)
 
@@ -117,6 +121,21 @@ def test_of_a_reader_and_a_writer_that_come_at_once_one_sees_the_other(page, for
         wait_until(child.has_ended)
         assert child.status == 0
     numbers.release()
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("robust", [False, True])
+def test_readers_that_come_and_leave_at_once_are_all_counted(page, all_succeed, robust):
+    lock = RWLock.create(page, readers=2, robust=robust)
+
+    def read():
+        for _ in range(scaled(1_000_000)):
+            lock.acquire_read()
+            lock.release_read()
+        return True
+
+    all_succeed(read, read)
+    assert state(lock) == (0, False, False)
 
 
 @pytest.mark.stress
