@@ -2,12 +2,15 @@
 
 import pickle
 import signal
+import struct
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from expect import oserror
 from stress.crew import scaled
+from sync.sleeping import SYS_FUTEX_WAITV, inside, sleeps_on, system_call, within
 
 from pyfutex.sync import Barrier, BrokenBarrierError, Lock
 
@@ -174,6 +177,78 @@ def test_a_handler_may_not_wait_at_the_barrier_that_it_interrupted(page, wait_un
     assert barrier.n_waiting == 0
 
 
+@pytest.mark.parametrize("call", ["wait", "reset", "abort", "register", "unregister"])
+def test_an_interrupt_ends_a_wait_for_the_action_of_another(make, request, spawn, handle, interrupt, call):
+    if "register" in call and "robust" not in request.node.name:
+        pytest.skip("only a robust one registers")
+    acts, end = threading.Event(), threading.Event()
+
+    def act():
+        acts.set()
+        end.wait()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    barrier = make(1, act)
+    other = spawn(barrier.wait)
+    acts.wait()
+    handle(stop)
+    interrupting = spawn(interrupt, barrier, threading.current_thread())
+    with pytest.raises(KeyboardInterrupt):
+        getattr(barrier, call)()
+    interrupting.result()
+    end.set()
+    assert other.result() == 0
+    assert (barrier.n_waiting, barrier.broken) == (0, False)
+
+
+def test_no_handler_runs_in_a_party_that_was_woken_and_waits_for_the_action(
+    make, request, page, spawn, wait_until, handle
+):
+    acts, handled = [], []
+    is_robust = "robust" in request.node.name
+    me = threading.current_thread()
+    status = Path(f"/proc/self/task/{me.native_id}/status")
+
+    def n_sleeps():
+        return int(status.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+    def sleeps_for_the_action():
+        return sleeps_on(me.native_id, inside(barrier), within(page))
+
+    def act():
+        acts.append(True)
+        signal.pthread_kill(me.ident, signal.SIGUSR1)
+        wait_until(lambda: handled and sleeps_for_the_action())
+        before = n_sleeps()
+        signal.pthread_kill(me.ident, signal.SIGUSR1)
+        wait_until(lambda: n_sleeps() > before and sleeps_for_the_action())
+        acts.clear()
+
+    def sleeps_for_the_others():
+        # A robust one sleeps on several words.
+        several = system_call("self", me.native_id)[:1] == [str(SYS_FUTEX_WAITV)]
+        return barrier.n_waiting == 1 and (several or sleeps_for_the_action())
+
+    def come():
+        # Else the first would be woken to watch the place of the second.
+        if is_robust:
+            barrier.register()
+        wait_until(sleeps_for_the_others)
+        index = barrier.wait()
+        if is_robust:
+            barrier.unregister()
+        return index
+
+    barrier = make(2, act)
+    handle(lambda: handled.append(bool(acts)))
+    other = spawn(come)
+    assert barrier.wait() == 0
+    assert other.result() == 1
+    assert handled == [True, False]
+
+
 # --- where it lies -----------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +300,44 @@ def test_size(page):
     assert bytes(page[:]) == bytes(len(page))
     Barrier.create(page, parties=2)
     Barrier.create(page, Barrier.size(2), parties=(len(page) - Barrier.size(2) - 128) // 64)
+
+
+def test_the_most_parties(page):
+    assert Barrier.size(1 << 20) == 128 + 64 * (1 << 20)
+    with pytest.raises(ValueError, match="at most 1048576"):
+        Barrier.size((1 << 20) + 1)
+    Barrier.create(page, len(page) - 128, parties=1 << 20, robust=False)
+    assert Barrier.attach(page, len(page) - 128).parties == 1 << 20
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_its_words_are_those_of_the_documentation(page, spawn, wait_until, robust):
+    def words():
+        return struct.unpack_from("4I", page, 64)
+
+    def is_held():
+        return struct.unpack_from("I", page, 16)[0] != 0
+
+    seen = []
+    barrier = Barrier.create(page, parties=2, action=lambda: seen.append((words(), is_held())), robust=robust)
+    assert words() == (0, 0, 0, 0)
+    other = spawn(barrier.wait)
+    wait_until(lambda: words() == (0, 1, 0, robust) and not is_held())
+    barrier.wait()
+    other.result()
+    assert seen == [((0, 2, 0, 2 * robust), True)]
+    assert words() == (0, 0, 2, 2 * robust)
+    barrier.abort()
+    assert words() == (3, 0, 3, 2 * robust)
+    assert not is_held()
+
+
+def test_repr(make, request):
+    barrier = make(2)
+    where = "" if "private" in request.node.name else ", shared, offset=0"
+    assert repr(barrier) == f"<sync.Barrier at {id(barrier):#x}{where}: waiters=0/2>"
+    barrier.abort()
+    assert repr(barrier) == f"<sync.Barrier at {id(barrier):#x}{where}: broken>"
 
 
 def test_it_is_not_copied(page):
