@@ -2,6 +2,7 @@
 
 import errno
 import json
+import mmap
 import os
 import signal
 import tempfile
@@ -380,7 +381,8 @@ def test_what_has_not_ended_is_not_told(recording):
 
 def test_the_child_of_a_fork_is_not_recorded(recording, in_child):
     def check():
-        sync.Event().wait(timeout=0)
+        for _ in range(2):
+            sync.Event().wait(timeout=0)
         recording.stop()
         with Recording() as own:
             sync.Event().wait(timeout=0)
@@ -390,6 +392,67 @@ def test_the_child_of_a_fork_is_not_recorded(recording, in_child):
     sync.Event().wait(timeout=0)
     recording.stop()
     assert len(recording.waits()) == 1
+
+
+def test_a_wait_and_its_wake_have_the_same_key_and_waiter(manager, memory, spawn, wait_until):
+    _recording.begin(10)
+    waiter = spawn(manager.wait, memory, 64, 0)
+    wait_until(lambda: len(manager))
+    manager.wake(memory, 64)
+    waiter.result()
+    on_several = spawn(manager.waitv, [(memory, 64, 0), (memory, 128, 0)])
+    wait_until(lambda: len(manager) == 2)
+    manager.wake(memory, 128)
+    on_several.result()
+    records, _ = _recording.end()
+    me = threading.get_native_id()
+    wake, wakev = (each for each in records if each[2] == me)
+    wait, waitv = (each for each in records if each[2] != me)
+    keys = [each[6:9] for each in (wait, wake, waitv, wakev)]
+    assert keys[0] == keys[1]
+    assert all(keys[0])
+    # Several words are no one's.
+    assert keys[2] == keys[3] == (0, 0, keys[2][2])
+    assert keys[2][2] != 0
+    assert [each[5] for each in (wait, wake, wakev)] == [0, 1, 1]
+
+
+def test_a_recording_that_finds_no_memory_is_none():
+    with pytest.raises(MemoryError):
+        _recording.begin(1 << 45)
+    _recording.begin(1)
+    assert _recording.end() == ([], 0)
+
+
+N_RECORDS, MEGABYTE = 1 << 18, 1 << 20  # 18 MB
+
+
+def n_bytes_mapped():
+    """How much memory this process has mapped."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * mmap.PAGESIZE
+
+
+def test_its_memory_is_given_back_in_a_child_too(in_child):
+    before = n_bytes_mapped()
+    _recording.begin(N_RECORDS)
+    recorded = n_bytes_mapped()
+    assert recorded > before + 16 * MEGABYTE
+    in_child(lambda: check_it_is_less_than(recorded - 16 * MEGABYTE))
+    _recording.end()
+    check_it_is_less_than(recorded - 16 * MEGABYTE)
+
+
+def check_it_is_less_than(limit):
+    """Whether memory was given back."""
+    assert n_bytes_mapped() < limit
+
+
+def test_what_lies_where_a_recording_was_stays_there_in_a_child(in_child):
+    _recording.begin(N_RECORDS)
+    _recording.end()
+    blocks = [mmap.mmap(-1, MEGABYTE) for _ in range(32)]
+    in_child(lambda: [block[-1] for block in blocks])
 
 
 @pytest.mark.parametrize("most", [0, -1, 1 << 40])
