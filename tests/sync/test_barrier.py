@@ -273,6 +273,7 @@ def test_what_is_no_barrier(page):
         Barrier.create(page, 132, parties=2)
     with pytest.raises(ValueError, match="more than a buffer"):
         Barrier.create(page, 128, parties=127)
+    assert bytes(page[128:]) == bytes(len(page) - 128)
     page[64:72] = b"overhere"
     with pytest.raises(ValueError, match="not of pyfutex"):
         Barrier.create(page, 64, parties=2)

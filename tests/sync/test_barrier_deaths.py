@@ -115,6 +115,8 @@ def test_a_party_that_is_killed_while_it_waits_breaks_the_barrier(page, fork, wa
         wait_until(child.has_ended)
     assert [child.status for child in children] == [0, -signal.SIGKILL, 0, 0]
     assert barrier.broken
+    # Nobody is counted any more, and not the dead one.
+    assert struct.unpack_from("I", page, 68)[0] == 0
     with pytest.raises(BrokenBarrierError):
         barrier.wait()
 

@@ -10,7 +10,9 @@ from expect import oserror
 from sync.holding import Holder, state
 from sync.sleeping import sleeps
 
-from pyfutex.sync import Lock, RWLock
+from pyfutex.sync import Lock, NotRecoverable, RWLock
+
+NOT_RECOVERABLE = 2  # a state of a lock
 
 
 @pytest.fixture(params=["private", "shared", "robust"])
@@ -264,6 +266,7 @@ def test_what_is_no_such_lock(page):
         RWLock.create(page, 132)
     with pytest.raises(ValueError, match="more than a buffer"):
         RWLock.create(page, 128, readers=125)
+    assert bytes(page[128:]) == bytes(len(page) - 128)
     RWLock.create(page, 64, readers=3)
     page[68:72] = b"\xff" * 4
     with pytest.raises(ValueError, match="more than a buffer"):
@@ -332,3 +335,28 @@ def test_links_that_were_written_over_are_an_error(page, robust):
         robust.release_read()
     page[128 : 128 + 4 * 64] = slots
     robust.release_read()
+
+
+def test_a_place_that_is_recoverable_no_more_is_an_error(page, robust, spawn, wait_until):
+    reader = Holder(spawn, robust.acquire_read, robust.release_read)
+    place = next(at for at in range(128, 128 + 4 * 64, 64) if any(page[at + 16 : at + 20]))
+    writer = spawn(robust.acquire_write)
+    wait_until(lambda: sleeps("self", writer.tid))
+    page[place + 24] = NOT_RECOVERABLE
+    reader.lets_go()
+    with pytest.raises(NotRecoverable):
+        writer.result()
+    assert not robust.write_locked
+
+
+def test_links_of_the_gate_that_were_written_over_are_an_error(page, robust):
+    robust.acquire_write()
+    links = page[36:56]
+    page[36:56] = bytes(20)
+    with oserror(74):
+        robust.release_write()
+    page[36:56] = links
+    # It says already that nobody writes.
+    page[68] = 1
+    robust.release_write()
+    assert state(robust) == (0, False, False)
