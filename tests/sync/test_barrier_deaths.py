@@ -8,15 +8,16 @@ import subprocess
 import sys
 import threading
 import time
-from errno import ENOSYS, EPERM
+from errno import ENOLCK, ENOSYS, EPERM
 
 import pytest
+from expect import oserror
 from life.filtered import NOT_PERMITTED, refuse
 from stress.crew import scaled
 from sync.sleeping import SYS_FUTEX_WAITV, system_call
 from unit.kernel_features import needs
 
-from pyfutex.sync import Barrier, BrokenBarrierError
+from pyfutex.sync import Barrier, BrokenBarrierError, Lock
 
 WAITERS = 0x80000000
 OWNER_DIED = 0x40000000
@@ -335,6 +336,25 @@ def test_places_are_for_parties(page, spawn):
     with pytest.raises(RuntimeError, match="not registered"):
         barrier.unregister()
     assert slot_words(page) == []
+
+
+def test_a_thread_that_holds_as_many_locks_as_it_may_gets_no_place(page):
+    memory = mmap.mmap(-1, 1025 * Lock.SIZE)
+    locks = [Lock.create(memory, Lock.SIZE * i) for i in range(1025)]
+    barrier, held = Barrier.create(page, parties=1), []
+    with oserror(ENOLCK):
+        for lock in locks:
+            lock.acquire()
+            held.append(lock)
+    # One for the mutex of the barrier, and none for a place.
+    held.pop().release()
+    for call in (barrier.wait, barrier.register):
+        with oserror(ENOLCK):
+            call()
+    held.pop().release()
+    assert barrier.wait() == 0
+    for lock in held:
+        lock.release()
 
 
 @pytest.mark.parametrize("robust", [None, False])
