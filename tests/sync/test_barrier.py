@@ -177,6 +177,14 @@ def test_a_handler_may_not_wait_at_the_barrier_that_it_interrupted(page, wait_un
     assert barrier.n_waiting == 0
 
 
+def test_a_robust_one_sees_an_action_that_calls_it(page):
+    barrier = Barrier.create(page, parties=1, action=lambda: barrier.reset())
+    with pytest.raises(RuntimeError):
+        barrier.wait()
+    assert barrier.broken
+    assert struct.unpack_from("I", page, 16) == (0,)
+
+
 @pytest.mark.parametrize("call", ["wait", "reset", "abort", "register", "unregister"])
 def test_an_interrupt_ends_a_wait_for_the_action_of_another(make, request, spawn, handle, interrupt, call):
     if "register" in call and "robust" not in request.node.name:
