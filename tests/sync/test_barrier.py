@@ -160,7 +160,8 @@ def test_a_handler_that_returns_does_not_end_the_wait(make, spawn, wait_until, h
     assert other.result() == 1
 
 
-def test_a_handler_may_not_wait_at_the_barrier_that_it_interrupted(page, wait_until, handle):
+@pytest.mark.parametrize("call", ["wait", "unregister"])
+def test_a_handler_may_not_wait_at_the_barrier_that_it_interrupted(page, wait_until, handle, call):
     barrier = Barrier.create(page, parties=3)
     me = threading.get_ident()
 
@@ -168,7 +169,7 @@ def test_a_handler_may_not_wait_at_the_barrier_that_it_interrupted(page, wait_un
         wait_until(lambda: barrier.n_waiting == 1)
         signal.pthread_kill(me, signal.SIGUSR1)
 
-    handle(barrier.wait)
+    handle(getattr(barrier, call))
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(RuntimeError):
