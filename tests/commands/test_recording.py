@@ -1,6 +1,7 @@
 """`pyfutex.tracing.Recording`: who waited for whom, how long, and how it ended."""
 
 import errno
+import gc
 import json
 import mmap
 import os
@@ -347,6 +348,12 @@ def test_threads_that_have_ended_have_their_names(recording, asleep, spawn):
     thread.join()
     names = {each["args"]["name"] for each in of(checked(recording), "M")}
     assert "cashier" in names
+
+
+def test_garbage_is_collected_after_a_wait_that_was_recorded(recording):
+    assert gc.isenabled()
+    sync.Event().wait(timeout=0)
+    assert gc.isenabled()
 
 
 def test_what_finds_no_room_is_counted(spawn):
