@@ -7,7 +7,8 @@ import threading
 import time
 
 import pytest
-from sync.programs import SECONDS, Program, ended, forked, sleeps
+from patience import CHILD_SECONDS
+from sync.programs import Program, ended, forked, sleeps
 from sync.sleeping import within
 from sync.stepping import pending
 
@@ -165,7 +166,7 @@ def test_a_child_that_a_handler_forks_takes_the_lock_as_itself(memory, robust, s
     def handler(*_):
         children.append(os.fork())
         if children == [0]:
-            signal.alarm(SECONDS)
+            signal.alarm(CHILD_SECONDS)
         held.let_go.set()
 
     try:

@@ -27,7 +27,7 @@ cdef enum:
     LARGEST_LOG2 = 39
     # Up to this size every bucket has a cache line of its own; above, two threads seldom meet in one anyway.
     SPREAD_LOG2 = 12
-    # Of what a fork left, the levels that `current` and `previous` may name: somebody may look there while another one renews.
+    # Of what a fork left, the levels that `current` and `previous` may name: somebody may look there while another renews.
     LEVELS_KEPT = 2
     MAX_LEVELS = LEVELS_KEPT + LARGEST_LOG2 - SMALLEST_LOG2 + 1
 

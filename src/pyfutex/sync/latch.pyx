@@ -20,6 +20,8 @@ from pyfutex.sync._waitword cimport (
 )
 from pyfutex.sync._sleepers cimport wake_sleepers
 
+import operator
+
 
 cdef enum:
     STEP = 2
@@ -28,6 +30,7 @@ cdef enum:
 
 cdef uint32_t checked(object count) except? HIGHEST:
     """The count to begin with."""
+    count = operator.index(count)
     if count < 0:
         raise ValueError("latch count must be >= 0")
     if count > HIGHEST:

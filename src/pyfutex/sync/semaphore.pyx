@@ -32,6 +32,7 @@ cdef enum:
 
 cdef uint32_t checked(object value) except? MOST_PERMITS:
     """The number of permits to begin with."""
+    value = operator.index(value)
     if value < 0:
         raise ValueError("semaphore initial value must be >= 0")
     if value > MOST_PERMITS:
