@@ -62,15 +62,15 @@ cdef uint64_t level_new(uint64_t log2) noexcept nogil:
 
 cdef void forget_levels(Table *t) noexcept nogil:
     """Unmap what a parent process had left long before the fork: threads that looked at that there are not here."""
-    cdef uint64_t i, n_old
-    if t.n_levels <= LEVELS_KEPT:
+    cdef uint64_t i, n_kept = LEVELS_KEPT, n_old
+    if t.n_levels <= n_kept:
         return
-    n_old = t.n_levels - LEVELS_KEPT
+    n_old = t.n_levels - n_kept
     for i in range(n_old):
         unmap_pages(level_pages(t.levels[i]), level_bytes(t.levels[i]))
-    for i in range(LEVELS_KEPT):
+    for i in range(n_kept):
         t.levels[i] = t.levels[n_old + i]
-    t.n_levels = LEVELS_KEPT
+    t.n_levels = n_kept
 
 
 cdef Status table_renew(Table *t) noexcept nogil:
