@@ -144,35 +144,36 @@ def test_a_spawned_child_sees_that_it_is_done(tmp_path):
     assert child.exitcode == 1
 
 
-def test_a_waiter_takes_over_from_a_killed_runner(page, fork, wait_until, spawn, asleep):
-    once, began = sync.Once.create(page), sync.Event.create(page, 128)
+@pytest.fixture
+def heir(page, fork, wait_until, spawn, asleep):
+    """A function: have one call sleep behind a runner that is killed then; the Once, and its `Running`."""
 
-    def never_done():
-        began.set()
-        signal.pause()
+    def start(call):
+        once, began = sync.Once.create(page), sync.Event.create(page, 128)
 
-    runner = fork(lambda: once.call(never_done))
-    assert began.wait(50)
-    waiting = spawn(once.call, lambda: None)
-    asleep(once, waiting)
-    runner.send(signal.SIGKILL)
-    wait_until(runner.has_ended)
+        def never_done():
+            began.set()
+            signal.pause()
+
+        runner = fork(lambda: once.call(never_done))
+        assert began.wait(50)
+        waiting = spawn(once.call, call)
+        asleep(once, waiting)
+        runner.send(signal.SIGKILL)
+        wait_until(runner.has_ended)
+        return once, waiting
+
+    return start
+
+
+def test_a_waiter_takes_over_from_a_killed_runner(heir):
+    once, waiting = heir(lambda: None)
     assert waiting.result() is True
     assert once.done
 
 
-def test_who_slept_and_takes_over_may_fail_too(page, fork, wait_until, spawn, asleep):
-    once, began = sync.Once.create(page), sync.Event.create(page, 128)
-
-    def never_done():
-        began.set()
-        signal.pause()
-
-    runner = fork(lambda: once.call(never_done))
-    assert began.wait(50)
-    waiting = spawn(once.call, lambda: 1 / 0)
-    asleep(once, waiting)
-    runner.kill()
+def test_who_slept_and_takes_over_may_fail_too(heir):
+    once, waiting = heir(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         waiting.result()
     assert once.call(int) is True
