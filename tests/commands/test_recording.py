@@ -3,7 +3,6 @@
 import errno
 import gc
 import json
-import mmap
 import os
 import signal
 import tempfile
@@ -422,44 +421,6 @@ def test_a_wait_and_its_wake_have_the_same_key_and_waiter(manager, memory, spawn
     assert keys[2] == keys[3] == (0, 0, keys[2][2])
     assert keys[2][2] != 0
     assert [each[5] for each in (wait, wake, wakev)] == [0, 1, 1]
-
-
-def test_a_recording_that_finds_no_memory_is_none():
-    with pytest.raises(MemoryError):
-        _recording.begin(1 << 45)
-    _recording.begin(1)
-    assert _recording.end() == ([], 0)
-
-
-N_RECORDS, MEGABYTE = 1 << 18, 1 << 20  # 18 MB
-
-
-def n_bytes_mapped():
-    """How much memory this process has mapped."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * mmap.PAGESIZE
-
-
-def test_its_memory_is_given_back_in_a_child_too(in_child):
-    before = n_bytes_mapped()
-    _recording.begin(N_RECORDS)
-    recorded = n_bytes_mapped()
-    assert recorded > before + 16 * MEGABYTE
-    in_child(lambda: check_it_is_less_than(recorded - 16 * MEGABYTE))
-    _recording.end()
-    check_it_is_less_than(recorded - 16 * MEGABYTE)
-
-
-def check_it_is_less_than(limit):
-    """Whether memory was given back."""
-    assert n_bytes_mapped() < limit
-
-
-def test_what_lies_where_a_recording_was_stays_there_in_a_child(in_child):
-    _recording.begin(N_RECORDS)
-    _recording.end()
-    blocks = [mmap.mmap(-1, MEGABYTE) for _ in range(32)]
-    in_child(lambda: [block[-1] for block in blocks])
 
 
 @pytest.mark.parametrize("most", [0, -1, 1 << 40])

@@ -83,7 +83,13 @@ TARGETS: Final = (
             *ENGINE,
         ),
     ),
-    Target("_recording.pyx", ("tests/commands/test_recording.py",)),
+    Target(
+        "_recording.pyx",
+        (
+            "tests/commands/test_recording.py",
+            "tests/commands/test_recording_memory.py",
+        ),
+    ),
     Target("sync/_mutex.pyx", LOCKS),
     Target("sync/_mutex.pxd", LOCKS),
     Target(

@@ -2,7 +2,6 @@
 
 import pickle
 import signal
-import struct
 import sys
 import threading
 from pathlib import Path
@@ -12,6 +11,7 @@ from expect import oserror
 from stress.crew import scaled
 from sync.sleeping import SYS_FUTEX_WAITV, inside, sleeps_on, system_call, within
 
+from pyfutex import Memory
 from pyfutex.sync import Barrier, BrokenBarrierError, Lock
 
 
@@ -183,7 +183,7 @@ def test_a_robust_one_sees_an_action_that_calls_it(page):
     with pytest.raises(RuntimeError):
         barrier.wait()
     assert barrier.broken
-    assert struct.unpack_from("I", page, 16) == (0,)
+    assert Memory(page).load(16) == 0
 
 
 @pytest.mark.parametrize("call", ["wait", "reset", "abort", "register", "unregister"])
@@ -322,13 +322,14 @@ def test_the_most_parties(page):
 
 @pytest.mark.parametrize("robust", [False, True])
 def test_its_words_are_those_of_the_documentation(page, spawn, wait_until, robust):
+    memory, seen = Memory(page), []
+
     def words():
-        return struct.unpack_from("4I", page, 64)
+        return tuple(memory.load(at) for at in range(64, 80, 4))
 
     def is_held():
-        return struct.unpack_from("I", page, 16)[0] != 0
+        return memory.load(16) != 0
 
-    seen = []
     barrier = Barrier.create(page, parties=2, action=lambda: seen.append((words(), is_held())), robust=robust)
     assert words() == (0, 0, 0, 0)
     other = spawn(barrier.wait)

@@ -158,8 +158,9 @@ def test_each_party_sleeps_on_two_words_and_on_the_places_of_all_others(page, fo
 @needs["waitv"]
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_death_is_told_by_the_kernel_and_not_found_by_the_second_look(page, fork, wait_until, victim):
-    barrier, times = Barrier.create(page, parties=3), []
-    for _ in range(4):
+    """A second look comes after a second: of many deaths, one is heard of sooner, however busy the machine is."""
+    barrier = Barrier.create(page, parties=3)
+    for _ in range(20):
         children = []
         for n in (1, 2):
             children.append(fork(lambda: is_broken_for(barrier)))
@@ -167,11 +168,12 @@ def test_a_death_is_told_by_the_kernel_and_not_found_by_the_second_look(page, fo
         begun = time.monotonic()
         children[victim].kill()
         wait_until(children[1 - victim].has_ended)
-        times.append(time.monotonic() - begun)
+        is_told = time.monotonic() - begun < 0.5
         assert children[1 - victim].status == 0
         barrier.reset()
-    # A second look comes after a second, and not once in four times so soon.
-    assert min(times) < 0.5
+        if is_told:
+            return
+    pytest.fail("of 20 deaths each was heard of by the second look")
 
 
 @pytest.mark.parametrize("error", [ENOSYS, EPERM])

@@ -4,7 +4,6 @@ import pickle
 import re
 import resource
 import signal
-import struct
 import threading
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from sync.sleeping import inside, sleeps, sleeps_for_pi, sleeps_on, slept_on, within
 from sync.stepping import pending
 
-from pyfutex import sync
+from pyfutex import Memory, sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -89,7 +88,7 @@ def test_whoever_is_notified_is_moved_asleep(page, spawn, waiting, wait_until):
         # The kernel has moved it: there is nobody to wake at the notices any more, and it has not run.
         condition.notify_all()
         assert sleeps_on(waiter.tid, within(page))
-        assert struct.unpack_from("I", page, LOCK_WORD)[0] >> 31
+        assert Memory(page).load(LOCK_WORD) >> 31
     assert waiter.result() is True
 
 

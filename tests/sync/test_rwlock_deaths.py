@@ -17,8 +17,8 @@ def robust(page):
     return RWLock.create(page, readers=4)
 
 
-def killed(fork, wait_until, body):
-    """A child that runs `body`, says so, and is killed."""
+def holding(fork, wait_until, body):
+    """A child that has run `body` and does nothing more."""
     held = mmap.mmap(-1, mmap.PAGESIZE)
 
     def run():
@@ -28,7 +28,12 @@ def killed(fork, wait_until, body):
 
     child = fork(run)
     wait_until(lambda: held[0])
-    child.kill()
+    return child
+
+
+def killed(fork, wait_until, body):
+    """A child that runs `body`, and is killed then."""
+    holding(fork, wait_until, body).kill()
 
 
 def test_a_reader_that_is_killed_has_let_go(robust, fork, wait_until):
@@ -67,15 +72,7 @@ def test_a_writer_that_waits_hears_that_the_last_reader_was_killed(robust, fork,
 
 
 def test_the_place_of_a_reader_that_was_killed_while_a_writer_waited_is_free(robust, fork, wait_until, spawn):
-    reading = mmap.mmap(-1, mmap.PAGESIZE)
-
-    def read():
-        robust.acquire_read()
-        reading[0] = 1
-        signal.pause()
-
-    reader = fork(read)
-    wait_until(lambda: reading[0])
+    reader = holding(fork, wait_until, robust.acquire_read)
     writer = fork(lambda: robust.acquire_write() and robust.release_write() is None)
     wait_until(writer.is_asleep)
     reader.kill()
@@ -116,15 +113,7 @@ def test_who_waits_for_a_writer_that_is_killed_hears_of_it(robust, fork, wait_un
             return True
         return False
 
-    held = mmap.mmap(-1, mmap.PAGESIZE)
-
-    def write():
-        robust.acquire_write()
-        held[0] = 1
-        signal.pause()
-
-    writer = fork(write)
-    wait_until(lambda: held[0])
+    writer = holding(fork, wait_until, robust.acquire_write)
     if blocking:
         waiting = fork(hear)
         wait_until(waiting.is_asleep)

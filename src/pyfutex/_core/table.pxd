@@ -43,7 +43,7 @@ cdef struct Table:
     uint64_t cursor         # atomic. The next bucket of `previous` that a helper looks at
     uint64_t n_split        # atomic. How many buckets of `previous` are split
     uint64_t growths        # atomic
-    uint64_t n_levels       # `growing` (or the table's only user): all levels that were used, the newest last
+    uint64_t n_levels       # `growing` (or the only user): levels since the last fork, and some from before; the newest last
     uint64_t levels[MAX_LEVELS]
 
 
