@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import struct
 
 import pytest
 
@@ -34,7 +35,10 @@ def robust_list(tid):
 
 def pending(tid):
     """The address of the word that a thread of this process is about to take, as it tells the kernel; 0: of none."""
-    _, offset, node = (ctypes.c_long * WORDS_OF_LIST).from_address(robust_list(tid))
+    # Through the kernel: the thread writes meanwhile.
+    with open("/proc/self/mem", "rb", buffering=0) as memory:
+        memory.seek(robust_list(tid))
+        _, offset, node = struct.unpack(f"{WORDS_OF_LIST}l", memory.read(8 * WORDS_OF_LIST))
     return node and node + offset
 
 
